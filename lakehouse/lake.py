@@ -1,0 +1,96 @@
+"""The lake of one warehouse: where each declared table lies, and how it is read, made and appended to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from delta.tables import DeltaTable
+from pyspark.sql import DataFrame, SparkSession
+
+from lakehouse.errors import TableError
+from lakehouse.files import Files
+from lakehouse.tables import ALL_TABLES, Table
+
+
+def absolute(root: str) -> str:
+    """A local folder as Delta wants it, from the root of the disk; an address of a store stays as it is."""
+    return root if "://" in root else str(Path(root).absolute())
+
+
+@dataclass(frozen=True)
+class Lake:
+    """A session and a warehouse root. Frames go through here to reach a table; nothing else builds a table path."""
+
+    spark: SparkSession
+    root: str
+
+    @cached_property
+    def files(self) -> Files:
+        """The file system the warehouse lies on."""
+        return Files(self.spark)
+
+    def path(self, table: Table) -> str:
+        """The folder of a table."""
+        return f"{absolute(self.root).rstrip('/')}/{table.layer.value}/{table.name}"
+
+    def exists(self, table: Table) -> bool:
+        """Whether the table has been created."""
+        return self.files.exists(f"{self.path(table)}/_delta_log")
+
+    def create(self, table: Table) -> None:
+        """Create the table as declared, with comments, checks and properties; nothing happens where it exists."""
+        if self.exists(table):
+            return
+        builder = DeltaTable.createIfNotExists(self.spark).location(self.path(table)).comment(table.comment)
+        for column in table.columns:
+            builder = builder.addColumn(column.name, column.type, nullable=column.nullable, comment=column.comment)
+        for key, value in table.table_properties.items():
+            builder = builder.property(key, value)
+        for name, rule in table.checks.items():
+            builder = builder.property(f"delta.constraints.{name}", rule)
+        if table.cluster_by:
+            builder = builder.clusterBy(*table.cluster_by)
+        builder.execute()
+
+    def create_all(self) -> None:
+        """Create every declared table that is not there yet."""
+        for table in ALL_TABLES:
+            self.create(table)
+
+    def delta(self, table: Table) -> DeltaTable:
+        """The Delta handle of a table that exists."""
+        if not self.exists(table):
+            raise TableError(
+                f"{table.full_name}: there is no table at {self.path(table)}. Nothing was read or written. "
+                f"Create it with `tickhouse tables create`, or check paths.warehouse."
+            )
+        return DeltaTable.forPath(self.spark, self.path(table))
+
+    def read(self, table: Table, *, version: int | None = None) -> DataFrame:
+        """The rows of a table, of its newest version or of the one given."""
+        reader = self.spark.read.format("delta")
+        if version is not None:
+            reader = reader.option("versionAsOf", version)
+        return reader.load(self.path(table))
+
+    def version(self, table: Table) -> int:
+        """The newest version of a table."""
+        return int(self.delta(table).history(1).select("version").collect()[0][0])
+
+    def append(self, table: Table, rows: DataFrame, **options: str) -> None:
+        """Append rows, which must have exactly the declared columns; Delta would fill a missing one with NULL."""
+        self.require_columns(table, rows)
+        rows.select(*table.column_names).write.format("delta").mode("append").options(**options).save(self.path(table))
+
+    def require_columns(self, table: Table, rows: DataFrame) -> None:
+        """Refuse rows whose columns are not the declared ones."""
+        missing = [name for name in table.column_names if name not in rows.columns]
+        unexpected = [name for name in rows.columns if name not in table.column_names]
+        if missing or unexpected:
+            raise TableError(
+                f"{table.full_name}: the data does not match the declared columns (missing {missing}, unexpected "
+                f"{unexpected}). Nothing was written. Fix the transformation, or change the declaration and run "
+                f"`tickhouse tables migrate {table.full_name}`."
+            )

@@ -1,0 +1,108 @@
+"""Upkeep of tables: compaction, clustering where declared, and VACUUM with the declared retention.
+
+These are writers like any other: the caller holds the lease of the table's owner, or is the owner between two batches.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from delta.exceptions import (
+    ConcurrentAppendException,
+    ConcurrentDeleteDeleteException,
+    ConcurrentDeleteReadException,
+    ConcurrentWriteException,
+    MetadataChangedException,
+)
+
+from lakehouse.lake import Lake
+from lakehouse.tables import Table
+from lakehouse.tables.gold import BARS
+from lakehouse.tables.silver import TRADES
+
+LOGGER = logging.getLogger("tickhouse.maintenance")
+MIN_FILE_SIZE = "spark.databricks.delta.optimize.minFileSize"
+LOST_RACES = (
+    ConcurrentAppendException,
+    ConcurrentDeleteDeleteException,
+    ConcurrentDeleteReadException,
+    ConcurrentWriteException,
+    MetadataChangedException,
+)
+MEGABYTE = 1024 * 1024
+# Between batches only small files are packed, or each pass would write the whole table anew. A MERGE rewrites whole
+# files, so those of gold.bars stay smaller still.
+SMALL_FILES = ((TRADES, 32 * MEGABYTE), (BARS, 8 * MEGABYTE))
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What a table weighs: files and bytes of its newest version, and of everything that lies in its folder."""
+
+    live_files: int
+    live_bytes: int
+    stored_files: int
+    stored_bytes: int
+
+
+@dataclass(frozen=True)
+class Upkeep:
+    """What was done to one table."""
+
+    table: str
+    before: Footprint
+    after: Footprint
+    rewritten_files: int
+    vacuumed_files: int
+
+
+def footprint(lake: Lake, table: Table) -> Footprint:
+    """Count and weigh the files of a table."""
+    detail = lake.delta(table).detail().select("numFiles", "sizeInBytes").collect()[0]
+    stored = [one for one in lake.files.entries(lake.path(table)) if one.name.endswith(".parquet")]
+    return Footprint(int(detail[0]), int(detail[1]), len(stored), sum(one.size for one in stored))
+
+
+def maintain(lake: Lake, table: Table) -> Upkeep:
+    """Pack small files (clustered tables are clustered), then delete what no version within the retention needs."""
+    before = footprint(lake, table)
+    rewritten = compact(lake, table)
+    packed = footprint(lake, table)
+    lake.delta(table).vacuum(float(table.retention_hours))
+    after = footprint(lake, table)
+    return Upkeep(table.full_name, before, after, rewritten, packed.stored_files - after.stored_files)
+
+
+def compact(lake: Lake, table: Table) -> int:
+    """Pack small files into larger ones; returns how many files were replaced. Readers of the table notice nothing."""
+    metrics = lake.delta(table).optimize().executeCompaction().select("metrics.numFilesRemoved").collect()
+    return int(metrics[0][0])
+
+
+def maintain_between_batches(lake: Lake, batch_no: int, *, every: int) -> None:
+    """Pack small files of silver.trades and gold.bars after every so many batches; the bars query calls this.
+
+    It is the only writer of gold.bars. Appends to silver by another query of the same driver go on beside this: they
+    and a compaction never conflict. Should one lose a race all the same, the next pass makes up for it.
+    """
+    if not every or (batch_no + 1) % every:
+        return
+    for table, size in SMALL_FILES:
+        try:
+            with files_below(lake, size):
+                compact(lake, table)
+        except LOST_RACES as error:
+            LOGGER.warning("%s: small files stay as they are until the next pass (%s).", table.full_name, error)
+
+
+@contextmanager
+def files_below(lake: Lake, size: int) -> Iterator[None]:
+    """Let a compaction take only files smaller than this many bytes."""
+    lake.spark.conf.set(MIN_FILE_SIZE, str(size))
+    try:
+        yield
+    finally:
+        lake.spark.conf.unset(MIN_FILE_SIZE)

@@ -1,0 +1,83 @@
+"""The one place that builds a Spark session."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from lakehouse.settings import Settings
+
+DELTA = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+}
+HOUSE = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.ansi.enabled": "true",
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    "spark.sql.execution.arrow.pyspark.enabled": "true",
+    "spark.sql.streaming.stateStore.providerClass": (
+        "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
+    ),
+    "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
+    "spark.sql.streaming.noDataMicroBatches.enabled": "false",
+    "spark.databricks.delta.snapshotPartitions": "1",
+    "spark.databricks.delta.schema.autoMerge.enabled": "false",
+}
+LOCAL = {
+    "spark.ui.enabled": "false",
+    "spark.sql.catalogImplementation": "in-memory",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.extraJavaOptions": "-Duser.timezone=UTC",
+}
+
+
+def local_jars(folder: Path | None = None) -> str:
+    """The Delta and Kafka jars that `make setup` fetched, as the comma list Spark wants; empty where there are none."""
+    folder = folder or Path(os.environ.get("TICKHOUSE_JARS", ".work/jars/spark"))
+    return ",".join(sorted(str(jar.resolve()) for jar in folder.glob("*.jar")))
+
+
+def spark_conf(settings: Settings) -> dict[str, str]:
+    """Every Spark setting in force, the house's first and the settings' own last."""
+    conf = {**DELTA, **HOUSE, "spark.sql.shuffle.partitions": str(settings.spark.shuffle_partitions)}
+    if settings.spark.master and settings.spark.master.startswith("local"):
+        conf |= LOCAL | {"spark.driver.memory": settings.spark.driver_memory}
+        conf["spark.sql.warehouse.dir"] = str(Path(settings.paths.warehouse).absolute() / "_spark")
+    jars = settings.spark.jars if settings.spark.jars is not None else local_jars()
+    if jars:
+        conf["spark.jars"] = jars
+    return conf | settings.spark.conf
+
+
+def prepare_workers() -> None:
+    """Let local Python workers run this interpreter, find our packages and agree on UTC; a cluster has the wheel."""
+    os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+    os.environ.setdefault("TZ", "UTC")
+    root = str(Path(__file__).resolve().parent.parent)
+    path = os.environ.get("PYTHONPATH", "")
+    if root not in path.split(os.pathsep):
+        os.environ["PYTHONPATH"] = os.pathsep.join(part for part in (root, path) if part)
+
+
+@contextmanager
+def spark_session(settings: Settings, *, app_name: str) -> Iterator[SparkSession]:
+    """A configured session that is stopped at the end, whatever happens."""
+    prepare_workers()
+    builder = SparkSession.builder.appName(app_name)
+    if settings.spark.master:
+        builder = builder.master(settings.spark.master)
+    for key, value in spark_conf(settings).items():
+        builder = builder.config(key, value)
+    spark = builder.getOrCreate()
+    spark.sparkContext.setLogLevel("ERROR")
+    try:
+        yield spark
+    finally:
+        spark.stop()

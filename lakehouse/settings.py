@@ -1,0 +1,129 @@
+"""Settings: declared types over conf/*.yaml, then the environment, then the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+Position = Annotated[str, Field(pattern=r"^(TRIM_HORIZON|LATEST|AT_TIMESTAMP \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)$")]
+
+
+class Section(BaseModel):
+    """Base of every section: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Paths(Section):
+    """Where data, checkpoints and logs lie; a local path or an s3a:// address."""
+
+    warehouse: str = "warehouse/lake"
+    checkpoints: str = "warehouse/checkpoints"
+    landing: str = "warehouse/landing"
+    archive: str = "warehouse/archive"
+    logs: str = "warehouse/logs"
+
+
+class SparkSettings(Section):
+    """The session. `conf` is passed to Spark as it stands."""
+
+    master: str | None = "local[2]"
+    driver_memory: str = "2g"
+    shuffle_partitions: int = Field(2, ge=1)
+    jars: str | None = None
+    conf: dict[str, str] = Field(default_factory=dict)
+
+
+class KinesisSettings(Section):
+    """The Kinesis stream; option names follow EMR's aws-kinesis connector."""
+
+    connector: Literal["tickhouse", "emr", "glue"] = "tickhouse"
+    stream: str = "tickhouse-market-events"
+    region: str = "us-east-1"
+    endpoint: str | None = None
+    starting_position: Position = "TRIM_HORIZON"
+    fail_on_data_loss: bool = True
+    max_span_seconds: float = Field(60.0, gt=0)
+    max_records_per_shard: int = Field(100_000, ge=1)
+    access_key: SecretStr | None = None
+    secret_key: SecretStr | None = None
+
+    @model_validator(mode="after")
+    def _keys_come_in_pairs(self) -> Self:
+        if (self.access_key is None) != (self.secret_key is None):
+            given, missing = ("secret_key", "access_key") if self.access_key is None else ("access_key", "secret_key")
+            raise ValueError(f"expected access_key and secret_key together, found only {given}; set {missing} too")
+        return self
+
+
+class KafkaSettings(Section):
+    """The Kafka topic."""
+
+    bootstrap_servers: str = "127.0.0.1:9092"
+    topic: str = "tickhouse-market-events"
+    starting_offsets: Literal["earliest", "latest"] = "earliest"
+    fail_on_data_loss: bool = True
+    max_offsets_per_trigger: int = Field(100_000, ge=1)
+
+
+class FilesSettings(Section):
+    """A folder of JSON Lines files; files appear by rename and never change."""
+
+    max_files_per_trigger: int = Field(1000, ge=1)
+
+
+class SourceSettings(Section):
+    """Which source the ingest query reads."""
+
+    kind: Literal["files", "kinesis", "kafka"] = "files"
+    files: FilesSettings = FilesSettings()
+    kinesis: KinesisSettings = KinesisSettings()
+    kafka: KafkaSettings = KafkaSettings()
+
+
+class StreamSettings(Section):
+    """How the three queries run."""
+
+    trigger_seconds: float = Field(1.0, ge=0)
+    grace_seconds: float = Field(10.0, ge=0)
+    future_tolerance_seconds: float = Field(300.0, ge=0)
+    max_payload_bytes: int = Field(1_048_576, ge=1024)
+    max_bytes_per_trigger: str = Field("256m", pattern=r"^\d+[kmg]$")
+    lease_seconds: float = Field(30.0, gt=0)
+    optimize_every_batches: int = Field(200, ge=0)
+
+
+class ReferenceSettings(Section):
+    """Calendars, watchlists and sale conditions, all files of conf/ unless a path is given."""
+
+    exchange: str = "XNYS"
+    watchlist: str = "watchlist.yaml"
+    sale_conditions: str = "sale_conditions.yaml"
+    lean_folder: str | None = None
+
+
+class MetricsSettings(Section):
+    """Where the stream's figures go besides its log."""
+
+    cloudwatch_namespace: str | None = Field(None, min_length=1)
+
+
+class Settings(Section):
+    """Everything a job may be told. Each job takes this one object."""
+
+    environment: str = "local"
+    paths: Paths = Paths()
+    spark: SparkSettings = SparkSettings()
+    source: SourceSettings = SourceSettings()
+    stream: StreamSettings = StreamSettings()
+    reference: ReferenceSettings = ReferenceSettings()
+    metrics: MetricsSettings = MetricsSettings()
+
+    def checkpoint(self, query: str) -> str:
+        """The checkpoint folder of one query; the version segment changes when its state layout does."""
+        return f"{self.paths.checkpoints.rstrip('/')}/{query}/v1"
+
+
+CONF = Path(__file__).resolve().parent.parent / "conf"

@@ -1,0 +1,77 @@
+"""Views over the lake's tables: SQL files with placeholders, registered in a session or written for another engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+from lakehouse.lake import Lake
+from lakehouse.tables import ALL_TABLES, Table
+
+FOLDER = Path(__file__).parent / "sql"
+
+
+@dataclass(frozen=True)
+class View:
+    """One view: its name, its SQL file, and the values of the placeholders that are its own."""
+
+    name: str
+    file: str
+    fixed: Mapping[str, str]
+
+
+# In this order: later views read earlier ones.
+VIEWS = (
+    View("silver_trade_revisions", "silver_trade_revisions", {}),
+    View("silver_current_trades", "silver_current_trades", {}),
+    View("gold_bars_final", "gold_bars_final", {}),
+    View("gold_bars_adjusted", "gold_bars_adjusted", {"actions": "'split'"}),
+    View("gold_bars_total_return", "gold_bars_adjusted", {"actions": "'split', 'dividend'"}),
+    View("gold_bars_filled", "gold_bars_filled", {}),
+)
+
+SLOTS = "sequence(gaps.bar_end, gaps.gap_end - INTERVAL '0.001' SECOND, gaps.length)"
+SPARK = {"each_slot": f"LATERAL VIEW explode({SLOTS}) AS slot"}
+TRINO = {"each_slot": f"CROSS JOIN UNNEST({SLOTS}) AS numbered(slot)"}
+TRINO_NOW = "CAST(current_timestamp AS timestamp(3))"  # its own has a zone, the tables' columns have none
+
+
+def view_name(table: Table) -> str:
+    """The name a table has in SQL where names hold no dots: `silver_trades`."""
+    return table.full_name.replace(".", "_")
+
+
+def view_sql(
+    view: View, names: Mapping[str, str], engine: Mapping[str, str], *, as_of: str = "current_date",
+    now: str = "current_timestamp",
+) -> str:  # fmt: skip
+    """The SELECT of a view. `names` is what the engine calls tables and earlier views; times are SQL expressions."""
+    text = (FOLDER / f"{view.file}.sql").read_text(encoding="utf-8")
+    body = "\n".join(line for line in text.splitlines() if not line.startswith("--"))
+    return body.format(**names, **engine, **view.fixed, as_of=as_of, now=now)
+
+
+def create_views(lake: Lake, *, as_of: date | None = None, now: datetime | None = None) -> list[str]:
+    """Register every table and view of the lake in its session, and return their names.
+
+    `as_of` is the date adjusted bars are restated to, `now` (UTC) the reader's clock; by default each query's own time.
+    """
+    names = {view_name(table): view_name(table) for table in ALL_TABLES} | {view.name: view.name for view in VIEWS}
+    times = {}
+    if as_of is not None:
+        times["as_of"] = f"DATE '{as_of}'"
+    if now is not None:
+        times["now"] = f"TIMESTAMP '{now:%Y-%m-%d %H:%M:%S.%f}'"
+    created = []
+    for table in ALL_TABLES:
+        if lake.exists(table):
+            path = lake.path(table).replace("`", "``")
+            lake.spark.sql(f"CREATE OR REPLACE TEMP VIEW {view_name(table)} AS SELECT * FROM delta.`{path}`")
+            created.append(view_name(table))
+    for view in VIEWS:
+        select = view_sql(view, names, SPARK, **times)
+        lake.spark.sql(f"CREATE OR REPLACE TEMP VIEW {view.name} AS {select}")
+        created.append(view.name)
+    return created

@@ -1,0 +1,67 @@
+"""What the batch writers share: the name of a batch, spans of time as literals, and rows picked by number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+Longs = NDArray[np.int64]
+Span = tuple[datetime, datetime]
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+HOUR_US = 3_600_000_000
+SPANS_AT_MOST = 48
+LITERALS_AT_MOST = 200
+
+
+@dataclass(frozen=True)
+class BatchName:
+    """Which batch of which generation of a query this is; names its Delta transactions and numbers its rows."""
+
+    query: str
+    generation: int
+    batch_id: int
+
+    @property
+    def number(self) -> int:
+        """The strictly rising `batch` of silver rows."""
+        return (self.generation << 40) + self.batch_id
+
+    def transaction(self, table: str) -> dict[str, str]:
+        """Delta's idempotence options: a second write under the same name and version changes nothing."""
+        return {"txnAppId": f"{self.query}:{self.generation}:{table}", "txnVersion": str(self.batch_id)}
+
+
+def spans_of(instants_us: Longs) -> tuple[Span, ...]:
+    """The stretches of time in which instants lie: one an hour, or one in all where there are very many hours."""
+    hours = instants_us // HOUR_US
+    found = [instants_us[hours == hour] for hour in np.unique(hours)]
+    if len(found) > SPANS_AT_MOST:
+        found = [instants_us]
+    return tuple((_instant(int(part.min())), _instant(int(part.max()))) for part in found)
+
+
+def _instant(microseconds: int) -> datetime:
+    return EPOCH + timedelta(microseconds=microseconds)
+
+
+def in_spans(column: str, spans: tuple[Span, ...]) -> str:
+    """A condition of literals, which Delta can use to skip files: the column lies in one of the spans."""
+    stamp = "TIMESTAMP '%Y-%m-%d %H:%M:%S.%f'"
+    parts = (f"{column} BETWEEN {since:{stamp}} AND {until:{stamp}}" for since, until in spans)
+    return " OR ".join(parts) or "FALSE"
+
+
+def rows_in(rows: DataFrame, numbers: Longs, *, keep: bool = True) -> DataFrame:
+    """The rows whose `row` is among the numbers, or those whose is not."""
+    if len(numbers) <= LITERALS_AT_MOST:
+        listed = F.col("row").isin(numbers.tolist())
+        return rows.where(listed if keep else ~listed)
+    wanted = F.broadcast(rows.sparkSession.createDataFrame(pa.table({"row": numbers})))
+    return rows.join(wanted, on="row", how="left_semi" if keep else "left_anti")

@@ -1,0 +1,133 @@
+"""The three queries of the stream: ingest, refine and bars, each with its own checkpoint, table and generation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.streaming.query import StreamingQuery
+from pyspark.sql.streaming.readwriter import DataStreamWriter
+
+from lakehouse.bars import BarRules
+from lakehouse.clock import Clock
+from lakehouse.lake import Lake
+from lakehouse.maintenance import maintain_between_batches
+from lakehouse.rebuild import last_batch, rebuild_bars, silver_days
+from lakehouse.settings import Settings
+from lakehouse.tables import Table
+from lakehouse.tables.bronze import MARKET_EVENTS
+from lakehouse.tables.gold import BARS
+from lakehouse.tables.silver import TRADES
+from streaming.bars import bars_writer
+from streaming.identity import Claim, claim, record
+from streaming.judge import Rules
+from streaming.progress import ARRIVALS, NEWEST
+from streaming.refine import refine_writer
+from streaming.sources.drain import Trigger, drain_trigger, end_when_dry
+from streaming.sources.market_events import read_market_events
+
+TARGETS: dict[str, Table] = {"ingest": MARKET_EVENTS, "refine": TRADES, "bars": BARS}
+Report = Callable[[str, int, dict[str, int]], None]
+
+
+@dataclass(frozen=True)
+class Stream:
+    """What the queries share: lake, settings, the rules as they are now, a clock, and who hears of each batch."""
+
+    lake: Lake
+    settings: Settings
+    rules: Callable[[], Rules]
+    bar_rules: Callable[[], BarRules]
+    clock: Clock
+    report: Report
+    allow_replay: bool = False
+
+    def claim(self, query: str) -> Claim:
+        """The identity this query may run under; refuses a lost or foreign checkpoint."""
+        checkpoint = self.settings.checkpoint(query)
+        return claim(self.lake, TARGETS[query], query, checkpoint, allow_replay=self.allow_replay)
+
+    def confirm(self, query: str, claimed: Claim) -> None:
+        """Record a claimed identity, once whatever had to be repaired is repaired."""
+        record(self.lake, TARGETS[query], self.settings.checkpoint(query), claimed.identity)
+
+    @property
+    def steady_trigger(self) -> Trigger:
+        """The trigger of a query that runs on and on."""
+        return {"processingTime": f"{self.settings.stream.trigger_seconds} seconds"}
+
+    def table_trigger(self, *, drain: bool) -> Trigger:
+        """The trigger of a query over one of our own tables; `drain` reads what is there and ends."""
+        return {"availableNow": True} if drain else self.steady_trigger
+
+    def writer(self, query: str, rows: DataFrame, trigger: Trigger) -> DataStreamWriter:
+        """A stream writer with name, checkpoint and trigger."""
+        named = rows.writeStream.queryName(query).option("checkpointLocation", self.settings.checkpoint(query))
+        return named.trigger(**trigger)  # type: ignore[call-overload, no-any-return]
+
+
+def start_ingest(stream: Stream, *, drain: bool) -> StreamingQuery:
+    """Append the records of the source to bronze, verbatim, through Delta's own exactly-once sink."""
+    settings, clock = stream.settings, stream.clock
+    arrived = read_market_events(stream.lake.spark, settings, clock, until=clock() if drain else None)
+    events = arrived.observe(ARRIVALS, F.max(F.unix_millis("arrived_at")).alias(NEWEST))
+    stream.confirm("ingest", stream.claim("ingest"))
+    trigger = drain_trigger(settings) if drain else stream.steady_trigger
+    writer = stream.writer("ingest", events, trigger).format("delta").outputMode("append")
+    query = writer.start(stream.lake.path(MARKET_EVENTS))
+    return end_when_dry(settings, query) if drain else query
+
+
+def start_refine(stream: Stream, *, drain: bool) -> StreamingQuery:
+    """Judge and de-duplicate new bronze records into silver.trades and silver.quarantine."""
+    claimed = stream.claim("refine")
+    stream.confirm("refine", claimed)
+    records = _rows_of(stream, MARKET_EVENTS)
+    write = refine_writer(
+        stream.lake,
+        stream.rules,
+        claimed.identity.generation,
+        lambda batch, counts: stream.report("refine", batch, counts),
+    )
+    return stream.writer("refine", records, stream.table_trigger(drain=drain)).foreachBatch(write).start()
+
+
+def start_bars(stream: Stream, *, drain: bool) -> StreamingQuery:
+    """Fold new silver prints into gold.bars. After a lost checkpoint bars are recomputed first, then streamed."""
+    claimed = stream.claim("bars")
+    starting_at = recover_bars(stream) if claimed.is_replay else None
+    stream.confirm("bars", claimed)
+
+    def after_batch(batch: int, counts: dict[str, int]) -> None:
+        stream.report("bars", batch, counts)
+        maintain_between_batches(stream.lake, batch, every=stream.settings.stream.optimize_every_batches)
+
+    write = bars_writer(stream.lake, stream.bar_rules, claimed.identity.generation, stream.clock, after_batch)
+    return (
+        stream.writer("bars", _rows_of(stream, TRADES, starting_at), stream.table_trigger(drain=drain))
+        .foreachBatch(write)
+        .start()
+    )
+
+
+def recover_bars(stream: Stream) -> int:
+    """Recompute every bar from silver as it stands; returns the silver version to stream from.
+
+    Rows of that very version are streamed again and skipped, because their bars say that they hold them
+    (`through_batch`).
+    """
+    version, reached = stream.lake.version(TRADES), last_batch(stream.lake)
+    rebuild_bars(
+        stream.lake, silver_days(stream.lake, reached), reached, stream.bar_rules(), now=stream.clock(), tasks=2
+    )
+    return version
+
+
+def _rows_of(stream: Stream, table: Table, starting_at: int | None = None) -> DataFrame:
+    reader = stream.lake.spark.readStream.format("delta")
+    if starting_at is not None:
+        reader = reader.option("startingVersion", starting_at)
+    capped = reader.option("maxBytesPerTrigger", stream.settings.stream.max_bytes_per_trigger)
+    return capped.load(stream.lake.path(table))

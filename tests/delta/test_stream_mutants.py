@@ -1,0 +1,151 @@
+"""Positive controls: the harness plays one scene with a healthy pipeline and finds nothing, with a broken one
+something.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyspark.sql import SparkSession
+
+from lakehouse.lake import Lake
+from streaming import decode, judge, refine
+from streaming.batches import BatchName
+from tests.faults import corpus
+from tests.faults.market import Record, market, raw_records
+from tests.faults.pipeline import Crash, Direct, harness_lake, settings_in, shipped_by_value
+
+HOSTILE = ("NaN price", "Infinity price", "in 2099", "ping", "plain text", "unknown symbol")
+
+
+@pytest.fixture
+def stage(spark: SparkSession, empty_lake: Path, tmp_path: Path) -> Direct:
+    settings = settings_in(tmp_path)
+    return Direct(harness_lake(spark, empty_lake, Path(settings.paths.warehouse)), settings)
+
+
+def acts() -> list[pa.Table]:
+    """Three portions of records; each holds duplicates of its own and of the one before, and some hostile ones."""
+    sent = market(5, 90, stamped=True, hostile=False)
+    bad = [Record(sent[-1].arrived_ms, case.payload) for case in corpus.CASES if case.name in HOSTILE]
+    parts = [sent[:12] + sent[:3], sent[9:25] + bad, sent[22:] + sent[-2:]]
+    return [raw_records(part, shard=str(number)) for number, part in enumerate(parts)]
+
+
+@contextmanager
+def death_at(point: str) -> Iterator[None]:
+    """The batch writer dies when it passes this crash point."""
+
+    def die(name: str) -> None:
+        if name == point:
+            raise Crash(name)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(refine, "crashpoint", die)
+        with pytest.raises(Crash):
+            yield
+
+
+def play(stage: Direct) -> None:
+    """A batch; one that dies half-way and is repeated; one that dies after its commit and is repeated; a replay
+    of all.
+    """
+    first, second, _ = acts()
+    stage.refine(first, 0)
+    with death_at("refine.after_quarantine"):
+        stage.refine(second, 1)
+    stage.repeat(second, 1)
+    with death_at("refine.after_silver"):
+        stage.repeat(second, 1)
+    stage.repeat(second, 1)
+
+
+def play_replay(stage: Direct) -> None:
+    """The checkpoint is lost after one batch: a new generation reads the same again, in one batch with what is new."""
+    first, second, third = acts()
+    stage.refine(first, 0)
+    whole = pa.concat_tables([first, second, third])
+    stage.refine(whole, 0, generation=1)
+
+
+def test_a_healthy_pipeline_comes_through_deaths_and_repeats_unchanged(stage: Direct) -> None:
+    play(stage)
+
+    assert stage.differences(tables=["silver"]) == []
+
+
+def test_a_healthy_pipeline_comes_through_a_replay_unchanged(stage: Direct) -> None:
+    play_replay(stage)
+
+    assert stage.differences(tables=["silver"]) == []
+
+
+def test_a_plain_append_without_transaction_names_is_caught(stage: Direct, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BatchName, "transaction", lambda *_: {})
+
+    play(stage)
+
+    assert stage.differences(tables=["silver"])
+
+
+def test_a_pipeline_that_does_not_de_duplicate_is_caught(stage: Direct, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refine, "second_copies", lambda *_: np.empty(0, np.int64))
+
+    stage.refine(acts()[0], 0)
+
+    assert any("silver.trades: only actual" in line for line in stage.differences(tables=["silver"]))
+
+
+def test_a_de_duplication_that_sees_its_own_batch_is_caught(stage: Direct, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = refine.held_keys
+
+    def unpinned(lake: Lake, outline: Any, kind: Any, name: BatchName) -> Any:
+        return whole(lake, outline, kind, replace(name, batch_id=name.batch_id + 1))
+
+    monkeypatch.setattr(refine, "held_keys", unpinned)
+
+    play(stage)
+
+    assert stage.differences(tables=["silver"])
+
+
+def test_a_constant_transaction_name_loses_a_replay_and_is_caught(
+    stage: Direct, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def constant(name: BatchName, table: str) -> dict[str, str]:
+        return {"txnAppId": f"refine:{table}", "txnVersion": str(name.batch_id)}
+
+    monkeypatch.setattr(BatchName, "transaction", constant)
+
+    play_replay(stage)
+
+    assert any("silver.trades: only expected" in line for line in stage.differences(tables=["silver"]))
+
+
+def test_a_removed_nan_gate_is_caught(stage: Direct, monkeypatch: pytest.MonkeyPatch) -> None:
+    finite = decode._micros
+    monkeypatch.setattr(decode, "_is_sane", lambda *_: True)
+    monkeypatch.setattr(decode, "_micros", lambda one: finite(one) if Decimal(one).is_finite() else 10**6)
+
+    compiled = [module for name, module in sys.modules.items() if name == "streaming.fast_decode"]
+    with shipped_by_value(decode, judge, *compiled):
+        stage.refine(acts()[1], 0)
+
+    assert any("silver.trades: only actual" in line for line in stage.differences(tables=["silver"]))
+
+
+def test_a_removed_guard_against_future_times_is_caught(stage: Direct) -> None:
+    stage.rules = replace(stage.rules, future_tolerance_ms=10**15)
+
+    stage.refine(acts()[1], 0)
+
+    assert any("2099" in line for line in stage.differences(tables=["silver"]))

@@ -1,0 +1,43 @@
+"""Vendor bars in gold.bars: a built row stays, a vendor's row is replaced only by other values."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+import pyarrow as pa
+
+from lakehouse.lake import Lake
+from lakehouse.reference.calendar import session_arrays, sessions_for
+from lakehouse.tables.gold import BARS
+from lakehouse.vendor import LINE, Known, VendorBars, daily_bars, merge_vendor_bars, vendor_frame
+
+
+def vendor(close: int, *days: str, at: datetime = datetime(2026, 1, 5, tzinfo=UTC)) -> VendorBars:
+    sessions = session_arrays(sessions_for("XNYS", date(2015, 12, 21), date(2015, 12, 31)))
+    listing = {"ticker": "X", "valid_from": date(2000, 1, 3), "valid_to": None, "instrument_id": "X-1"}
+    rows = [(f"{day} 00:00", close, close, close, close, 100) for day in days]
+    lines = pa.table({name: list(column) for name, column in zip(LINE, zip(*rows, strict=True), strict=True)})
+    return daily_bars("X", lines, Known([listing], sessions, "America/New_York", at))
+
+
+def test_built_rows_win_and_vendor_rows_change_only_with_their_values(lake: Lake) -> None:
+    first = vendor_frame(lake.spark, [vendor(10_000, "20151222", "20151223"), vendor(20_000, "20151224")])
+    merge_vendor_bars(lake, first)
+    lake.delta(BARS).update("session_date = DATE '2015-12-22'", {"source": "'built'"})
+
+    later = datetime(2026, 1, 6, tzinfo=UTC)
+    again = [vendor(10_000, "20151223", at=later), vendor(30_000, "20151222", "20151224", "20151228", at=later)]
+    merge_vendor_bars(lake, vendor_frame(lake.spark, again))
+
+    rows = lake.read(BARS).orderBy("bar_start").selectExpr("day(bar_start)", "int(close)", "source", "day(updated_at)")
+    assert list(map(tuple, rows.collect())) == [
+        (22, 1, "built", 5), (23, 1, "vendor", 5), (24, 3, "vendor", 6), (28, 3, "vendor", 6),
+    ]  # fmt: skip
+
+
+def test_no_bars_are_no_commit(lake: Lake) -> None:
+    before = lake.version(BARS)
+
+    merge_vendor_bars(lake, vendor_frame(lake.spark, []))
+
+    assert lake.version(BARS) == before
