@@ -13,13 +13,12 @@ from datetime import date
 
 from jobs import cli
 from lakehouse.clock import system_clock
-from lakehouse.compare import dates_to_compare, reach_of
+from lakehouse.compare import NOTHING, reach_of
 from lakehouse.lake import Lake
 from lakehouse.leases import lease
 from lakehouse.rebuild import rebuild_bars
 from lakehouse.session import spark_session
 from lakehouse.settings import Settings
-from streaming.consumed import NOTHING
 from streaming.rules import bar_rules, read_rules
 
 OWNER = "stream"
@@ -51,7 +50,7 @@ def build(lake: Lake, settings: Settings, first: date, last: date, *, dry_run: b
     seconds = settings.stream.lease_seconds
     with lease(lake.files, lake.root, OWNER, purpose="tickhouse build-bars", seconds=seconds, clock=system_clock):
         reach = reach_of(lake, NOTHING)
-        days = dates_to_compare(lake, reach, first, last)
+        days = reach.dates(first, last)
         if not dry_run:
             rules = bar_rules(read_rules(lake, settings), settings)
             tasks = settings.spark.shuffle_partitions

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, date, datetime, time
 
 from rich.table import Table as Grid
@@ -59,12 +60,16 @@ def account_of(lake: Lake, settings: Settings, since: datetime | None) -> Accoun
 
 def problems(records: Account) -> list[str]:
     """What is wrong between bronze and the tables, one sentence each."""
-    found = []
-    examples = ", ".join(records.examples)
-    if records.lost:
-        found.append(f"{records.lost} prints or refusals of bronze are in neither table: {examples}")
-    if records.invented:
-        found.append(f"{records.invented} rows of silver.trades come from no record of bronze: {examples}")
+    lost, invented, found = records.lost, records.invented, []
+    if lost.rows:
+        found.append(
+            f"{lost.rows} prints or refusals of bronze are in neither table: from record {lost.first} to {lost.last}"
+        )
+    if invented.rows:
+        found.append(
+            f"{invented.rows} rows of silver.trades come from no record of bronze: from {invented.first} to "
+            f"{invented.last}"
+        )
     return found
 
 
@@ -73,7 +78,7 @@ def show(history: History, records: Account | None, found: Sequence[str], args: 
     sums = totals(history.commits)
     if args.json:
         commits = [vars(one) for one in history.commits] if args.all else len(history.commits)
-        cli.print_json({"commits": commits, "totals": sums, "bronze": records and vars(records), "mismatches": found})
+        cli.print_json({"commits": commits, "totals": sums, "bronze": records and asdict(records), "mismatches": found})
         return
     cli.console().print(as_grid(history.commits if args.all else (), sums, len(history.commits)))
     if not history.is_whole:

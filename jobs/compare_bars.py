@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 
-from pyspark.sql import Row
+from pyspark.sql import DataFrame, Row
+from pyspark.sql import functions as F
 from rich.table import Table as Grid
 
 from jobs import cli
 from lakehouse.clock import system_clock
-from lakehouse.compare import Compared, compare_day, compare_with_vendor, dates_to_compare, reach_of
+from lakehouse.compare import compare_days, compare_with_vendor, differences_in, reach_of
 from lakehouse.errors import SettingsError
 from lakehouse.lake import Lake
 from lakehouse.leases import lease
@@ -33,7 +34,8 @@ from streaming.consumed import consumed_batch
 from streaming.rules import bar_rules, read_rules, read_sessions
 
 SHOWN = 20
-Outcomes = Callable[[Lake, Settings, date, date, datetime], Iterator[Compared]]
+SILVER, VENDOR = "silver", "vendor"
+Comparison = Callable[[Lake, Settings, date, date, datetime], Iterator[DataFrame]]
 
 
 @dataclass
@@ -51,39 +53,38 @@ def main(argv: Sequence[str] | None = None) -> int:
     flags = cli.parser(__doc__)
     flags.add_argument("--from", dest="first", type=date.fromisoformat, default=date.min, help="first exchange date")
     flags.add_argument("--to", dest="last", type=date.fromisoformat, default=date.max, help="last exchange date")
-    flags.add_argument("--against", choices=("silver", "vendor"), default="silver", help="what is held to be right")
+    flags.add_argument("--against", choices=tuple(COMPARISONS), default=SILVER, help="what is held to be right")
     return cli.run(body, flags, argv)
 
 
 def body(args: argparse.Namespace) -> int:
     """Session, comparison, report."""
     settings = cli.settings_of(args)
-    outcomes = against_silver if args.against == "silver" else against_vendor
     with spark_session(settings, app_name="tickhouse-compare-bars") as spark:
-        report = compare(Lake(spark, settings.paths.warehouse), settings, outcomes, args.first, args.last)
+        report = compare(Lake(spark, settings.paths.warehouse), settings, args.against, args.first, args.last)
     show(report, as_json=args.json)
     return cli.DIFFERENT if report.by_field else cli.OK
 
 
-def compare(lake: Lake, settings: Settings, outcomes: Outcomes, first: date, last: date) -> Report:
+def compare(lake: Lake, settings: Settings, against: str, first: date, last: date) -> Report:
     """Compare a range of dates under the lease of gold.bar_differences, and note what differs there."""
-    seconds, report = settings.stream.lease_seconds, Report()
+    seconds, report, now = settings.stream.lease_seconds, Report(), system_clock()
     owner, purpose = BAR_DIFFERENCES.owner, "tickhouse compare-bars"
     with lease(lake.files, lake.root, owner, purpose=purpose, seconds=seconds, clock=system_clock):
-        for outcome in outcomes(lake, settings, first, last, system_clock()):
-            note(lake, outcome, report)
+        for compared in COMPARISONS[against](lake, settings, first, last, now):
+            note(lake, compared, report, against=against, now=now)
     return report
 
 
-def against_silver(lake: Lake, settings: Settings, first: date, last: date, now: datetime) -> Iterator[Compared]:
-    """Date by date, what silver says the bars should be."""
+def against_silver(lake: Lake, settings: Settings, first: date, last: date, now: datetime) -> Iterator[DataFrame]:
+    """What silver says the bars should be, some dates at once."""
     reach = reach_of(lake, consumed_batch(lake, settings.checkpoint("bars")))
     rules, tasks = bar_rules(read_rules(lake, settings), settings), settings.spark.shuffle_partitions
-    for day in dates_to_compare(lake, reach, first, last):
-        yield compare_day(lake, reach, day, rules, now=now, tasks=tasks)
+    for days in reach.stretches(reach.dates(first, last)):
+        yield compare_days(lake, reach, days, rules, now=now, tasks=tasks)
 
 
-def against_vendor(lake: Lake, settings: Settings, first: date, last: date, now: datetime) -> Iterator[Compared]:
+def against_vendor(lake: Lake, settings: Settings, first: date, last: date, now: datetime) -> Iterator[DataFrame]:
     """The vendor's daily closes of every ticker we have daily bars of."""
     if settings.reference.lean_folder is None:
         raise SettingsError(
@@ -96,22 +97,36 @@ def against_vendor(lake: Lake, settings: Settings, first: date, last: date, now:
     symbols = sorted(row[0] for row in lake.read(BARS).where("interval = '1d'").select("symbol").distinct().collect())
     files = [(one, Path(settings.reference.lean_folder) / "daily" / f"{one.lower()}.zip") for one in symbols]
     bars = [daily_bars(symbol, read_lean_lines(path), known) for symbol, path in files if path.is_file()]
-    yield compare_with_vendor(lake, vendor_frame(lake.spark, bars), first, last, now=now)
+    yield compare_with_vendor(lake, vendor_frame(lake.spark, bars), first, last)
 
 
-def note(lake: Lake, outcome: Compared, report: Report) -> None:
+COMPARISONS: dict[str, Comparison] = {SILVER: against_silver, VENDOR: against_vendor}
+
+
+def note(lake: Lake, compared: DataFrame, report: Report, *, against: str, now: datetime) -> None:
     """Append the differences of one comparison to the table, and count them."""
-    differences = outcome.differences.persist()
+    bars = compared.persist()
     try:
-        counts = differences.groupBy("field").count().collect()
-        if counts:
-            lake.append(BAR_DIFFERENCES, differences)
-            report.examples += differences.take(SHOWN - min(len(report.examples), SHOWN))
+        counts = bars.groupBy("waits").agg(
+            F.count(F.lit(1)).alias("bars"),
+            F.count_if("is_ours").alias("ours"),
+            F.sum(F.size("differing")).alias("found"),
+        )
+        rows = {row["waits"]: row for row in counts.collect()}
+        report.waiting += int(rows[True]["bars"]) if True in rows else 0
+        if False in rows:
+            report.bars += int(rows[False]["ours"])
+            if rows[False]["found"]:
+                note_differences(lake, differences_in(bars, against=against, now=now), report)
     finally:
-        differences.unpersist()
-    report.by_field.update({row["field"]: int(row["count"]) for row in counts})
-    report.bars += outcome.bars
-    report.waiting += outcome.waiting
+        bars.unpersist()
+
+
+def note_differences(lake: Lake, differences: DataFrame, report: Report) -> None:
+    """Append differences to the table, count them by field, and keep the first ones to show."""
+    lake.append(BAR_DIFFERENCES, differences)
+    report.by_field.update({row["field"]: int(row["count"]) for row in differences.groupBy("field").count().collect()})
+    report.examples += differences.take(SHOWN - min(len(report.examples), SHOWN))
 
 
 def show(report: Report, *, as_json: bool) -> None:

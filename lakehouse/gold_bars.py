@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, datetime
 
+import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -85,11 +86,22 @@ def with_derived(values: dict[str, str], now: datetime) -> dict[str, str | Colum
 def bounds_of(bars: DataFrame) -> str:
     """A condition of literals on the target that holds for every bar in `bars`, so that MERGE can skip files."""
     rows = bars.groupBy("interval").agg(F.min("bar_start").alias("since"), F.max("bar_start").alias("until")).collect()
+    return _within((row["interval"], row["since"], row["until"]) for row in rows)
+
+
+def bounds_of_table(bars: pa.Table) -> str:
+    """The same of bars that lie in memory."""
+    spans = bars.group_by("interval").aggregate([("bar_start", "min"), ("bar_start", "max")])
+    names = ("interval", "bar_start_min", "bar_start_max")
+    return _within(zip(*(spans[name].to_pylist() for name in names), strict=True))
+
+
+def _within(spans: Iterable[tuple[str, datetime, datetime]]) -> str:
     stamp = "TIMESTAMP '%Y-%m-%d %H:%M:%S.%f'"
-    parts = []
-    for name, since, until in sorted(tuple(row) for row in rows):
-        parts.append(f"(old.interval = '{name}' AND old.bar_start BETWEEN {since:{stamp}} AND {until:{stamp}})")
-    return " OR ".join(parts)
+    return " OR ".join(
+        f"(old.interval = '{name}' AND old.bar_start BETWEEN {since:{stamp}} AND {until:{stamp}})"
+        for name, since, until in sorted(spans)
+    )
 
 
 def merge_bars(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
@@ -13,9 +14,11 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyarrow import csv
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from lakehouse.errors import SettingsError
 from lakehouse.gold_bars import SAME_BAR, bounds_of
@@ -25,6 +28,7 @@ from lakehouse.tables.gold import BARS
 
 Mask = NDArray[np.bool_]
 
+STAMP = r"^(\d{8} \d\d:\d\d|\d{1,8})$"
 PRICES = ("open", "high", "low", "close")
 LINE = ("stamp", *PRICES, "volume")
 MICROS_PER_TICK = 100  # Lean's prices are ten-thousandths of a dollar, ours millionths
@@ -36,6 +40,10 @@ ARROW_TYPES = {
     "timestamp": pa.timestamp("us", "UTC"), "decimal(18,6)": pa.decimal128(18, 6),
     "decimal(28,6)": pa.decimal128(28, 6),
 }  # fmt: skip
+DIFFERS = " OR ".join(
+    f"NOT (old.{name} <=> new.{name})" for name in BARS.column_names if name not in (*BARS.key, "updated_at")
+)
+Effects = dict[str, Counter[str]]  # by interval, how many bars were added, changed, unchanged, or are built
 BARS_SCHEMA = pa.schema([(column.name, ARROW_TYPES[column.type]) for column in BARS.columns])
 
 
@@ -79,7 +87,11 @@ def read_lean_lines(path: Path) -> pa.Table:
             text = archive.read(name)
         names = csv.ReadOptions(column_names=list(LINE))
         types = csv.ConvertOptions(column_types={"stamp": pa.string(), **{name: pa.int64() for name in LINE[1:]}})
-        return csv.read_csv(io.BytesIO(text), read_options=names, convert_options=types)
+        lines = csv.read_csv(io.BytesIO(text), read_options=names, convert_options=types)
+        strange = lines["stamp"].filter(pc.invert(pc.match_substring_regex(lines["stamp"], STAMP)))
+        if len(strange):
+            raise ValueError(f"the stamp {strange[0]}")
+        return lines
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise SettingsError(
             f"{path}: expected a zip with one CSV file of stamp, open, high, low, close and volume, found: {error}. "
@@ -202,18 +214,35 @@ def vendor_frame(spark: SparkSession, bars: Sequence[VendorBars]) -> DataFrame:
     return spark.createDataFrame(table, BARS.schema)
 
 
-def merge_vendor_bars(lake: Lake, bars: DataFrame) -> None:
+def merge_vendor_bars(lake: Lake, bars: DataFrame) -> Effects:
     """Write vendor bars where nothing is built. A built row stays; a vendor's row changes only if its values do."""
     bounds = bounds_of(bars)
-    if not bounds:
-        return
-    values = [name for name in BARS.column_names if name not in (*BARS.key, "updated_at")]
-    differs = " OR ".join(f"NOT (old.{name} <=> new.{name})" for name in values)
-    (
-        lake.delta(BARS)
-        .alias("old")
-        .merge(bars.alias("new"), f"({bounds}) AND {SAME_BAR}")
-        .whenMatchedUpdateAll(condition=f"old.source = 'vendor' AND ({differs})")
-        .whenNotMatchedInsertAll()
-        .execute()
+    effects = _effects(lake, bars, bounds)
+    if any(one["added"] or one["changed"] for one in effects.values()):
+        (
+            lake.delta(BARS)
+            .alias("old")
+            .merge(bars.alias("new"), f"({bounds}) AND {SAME_BAR}")
+            .whenMatchedUpdateAll(condition=f"old.source = 'vendor' AND ({DIFFERS})")
+            .whenNotMatchedInsertAll()
+            .execute()
+        )
+    return effects
+
+
+def vendor_effects(lake: Lake, bars: DataFrame) -> Effects:
+    """What merging these bars would do; nothing is written."""
+    return _effects(lake, bars, bounds_of(bars))
+
+
+def _effects(lake: Lake, bars: DataFrame, bounds: str) -> Effects:
+    effect = (
+        "CASE WHEN old.source IS NULL THEN 'added' WHEN old.source <> 'vendor' THEN 'built' "
+        f"WHEN {DIFFERS} THEN 'changed' ELSE 'unchanged' END"
     )
+    old = lake.read(BARS).alias("old").where(bounds or "false")
+    pairs = bars.alias("new").join(old, on=F.expr(SAME_BAR), how="left")
+    effects: Effects = {}
+    for interval, found, count in pairs.groupBy("new.interval", F.expr(effect)).count().collect():
+        effects.setdefault(interval, Counter())[found] = count
+    return effects

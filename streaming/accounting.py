@@ -8,10 +8,10 @@ from datetime import datetime
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from lakehouse.compare import NOTHING
 from lakehouse.lake import Lake
 from lakehouse.tables.bronze import MARKET_EVENTS
 from lakehouse.tables.silver import QUARANTINE, TRADES
-from streaming.consumed import NOTHING
 from streaming.judge import CONTROL, Rules
 from streaming.refine import judge
 
@@ -20,32 +20,46 @@ REF = "concat_ws('/', stream, shard, sequence) AS bronze_ref"
 
 
 @dataclass(frozen=True)
+class Astray:
+    """Rows that are missing or that come from nowhere: how many, and the records of the first and the last."""
+
+    rows: int
+    first: str | None = None
+    last: str | None = None
+
+
+@dataclass(frozen=True)
 class Account:
-    """Records looked at, records refine has not surely read yet, and what is missing or came from nowhere (as refs)."""
+    """Records looked at, records refine has not surely read yet, what is lost and what came from nowhere."""
 
     records: int
     waiting: int
-    lost: int
-    invented: int
-    examples: tuple[str, ...]
+    lost: Astray
+    invented: Astray
 
 
 def account(lake: Lake, rules: Rules, consumed_version: int, *, since: datetime | None = None) -> Account:
     """Judge every bronze record that refine has read, and find each of its prints and refusals in the tables."""
-    everything = lake.read(MARKET_EVENTS)
+    everything = _since(lake.read(MARKET_EVENTS), since).count()
     if consumed_version == NOTHING:
-        return Account(0, everything.count(), 0, 0, ())
-    records = lake.read(MARKET_EVENTS, version=consumed_version)
-    if since is not None:
-        everything, records = (rows.where(F.col("arrived_at") >= F.lit(since)) for rows in (everything, records))
-    lost = lost_places(lake, records, rules).persist()
-    strangers = invented_rows(lake)
+        return Account(0, everything, Astray(0), Astray(0))
+    records = _since(lake.read(MARKET_EVENTS, version=consumed_version), since)
     looked_at = records.count()
-    try:
-        examples = tuple(row[0] for row in (*lost.select("bronze_ref").take(5), *strangers.take(5)))
-        return Account(looked_at, everything.count() - looked_at, lost.count(), strangers.count(), examples)
-    finally:
-        lost.unpersist()
+    return Account(
+        records=looked_at,
+        waiting=everything - looked_at,
+        lost=_astray(lost_places(lake, records, rules)),
+        invented=_astray(invented_rows(lake)),
+    )
+
+
+def _since(records: DataFrame, since: datetime | None) -> DataFrame:
+    return records if since is None else records.where(F.col("arrived_at") >= F.lit(since))
+
+
+def _astray(rows: DataFrame) -> Astray:
+    found = rows.agg(F.count(F.lit(1)), F.min("bronze_ref"), F.max("bronze_ref")).collect()[0]
+    return Astray(*found)
 
 
 def lost_places(lake: Lake, records: DataFrame, rules: Rules) -> DataFrame:

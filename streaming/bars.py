@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 
-from pyspark.sql import DataFrame, Row
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from lakehouse.bars import BarRules
+from lakehouse.bars import PRINT_COLUMNS, BarRules, fold_table
 from lakehouse.clock import Clock, to_ms
 from lakehouse.crashpoints import crashpoint
-from lakehouse.gold_bars import KEY, bounds_of, merge_bars
+from lakehouse.gold_bars import KEY, bounds_of_table, merge_bars
 from lakehouse.lake import Lake
-from lakehouse.rebuild import EVENTS, bars_of_days, fold
+from lakehouse.rebuild import EVENTS, bars_of_days
 from lakehouse.tables.gold import BARS
 from lakehouse.tables.silver import TRADES
-from streaming.batches import BatchName
+from streaming.batches import BatchName, session_for
 
 EPOCH = date(1970, 1, 1)
+MINUTE_MS = 60_000
+REFERENCE = ("ref_session_date", "ref_trade_id")
 INSTRUMENT_DAYS = "session_date date, instrument_id string"
 
 
@@ -46,7 +51,7 @@ class Facts:
     days: tuple[date, ...]
     first_batch: int
     last_batch: int
-    events: tuple[Row, ...]
+    events: tuple[tuple[date, str], ...]
     late: int = 0
     newest_ms: int = 0
 
@@ -58,29 +63,31 @@ def first_state(lake: Lake) -> BarState:
 
 
 def bars_batch(
-    lake: Lake, prints: DataFrame, rules: BarRules, name: BatchName, state: BarState, *, now: datetime, tasks: int = 1
+    lake: Lake, prints: DataFrame, rules: BarRules, name: BatchName, state: BarState, *, now: datetime
 ) -> dict[str, int]:
-    """Fold one batch of silver rows into gold.bars; repeating it changes nothing. Returns what it did, counted."""
-    facts = facts_of(prints, rules.grace_ms)
+    """Fold one batch of silver rows into gold.bars; repeating it changes nothing. Returns what it did, counted.
+
+    The batch is folded here, in the driver: its narrow columns come over once, and nothing but the MERGE is planned
+    and scheduled (DECISIONS 14). `stream.max_bytes_per_trigger` bounds what comes over.
+    """
+    batch = prints.select(*PRINT_COLUMNS, *REFERENCE).toArrow()
+    facts = facts_of(batch, rules.grace_ms)
     if not facts.prints:
         return counted(facts, state, 0)
     remember(lake, state, facts)
     held = held_bars(lake, facts) if state.held_through >= facts.first_batch else ()
     context = replace(rules, referenced=referenced_keys(state, facts), held=held)
-    partials = fold(prints, context, tasks=tasks).persist()
-    try:
-        stale = stale_days(lake, partials, facts)
-        bars, recomputed = with_recomputed(lake, partials, stale, facts, rules)
-        crashpoint("bars.before_merge")
-        bounds = bounds_of(bars)
-        if bounds:
-            merge_bars(lake, bars, name.transaction(BARS.full_name), bounds=bounds, grace_ms=rules.grace_ms, now=now)
-        crashpoint("bars.after_merge")
-    finally:
-        partials.unpersist()
-    if recomputed:
+    partials = pa.Table.from_batches([fold_table(batch, context)])
+    stale = stale_days(lake, partials, facts)
+    bars = with_recomputed(lake, partials, stale, facts, rules)
+    crashpoint("bars.before_merge")
+    if bars.num_rows:
+        source, bounds = lake.spark.createDataFrame(bars), bounds_of_table(bars)
+        merge_bars(lake, source, name.transaction(BARS.full_name), bounds=bounds, grace_ms=rules.grace_ms, now=now)
+    crashpoint("bars.after_merge")
+    if stale:
         state.held_through = max(state.held_through, facts.last_batch)
-    return counted(facts, state, recomputed)
+    return counted(facts, state, len(stale))
 
 
 def counted(facts: Facts, state: BarState, recomputed: int) -> dict[str, int]:
@@ -94,32 +101,23 @@ def counted(facts: Facts, state: BarState, recomputed: int) -> dict[str, int]:
     }
 
 
-def facts_of(prints: DataFrame, grace_ms: int) -> Facts:
-    """One pass over the batch: counts, dates, batch numbers, and the rare rows that are no trades."""
-    about = F.struct("ref_session_date", "ref_trade_id")
-    is_late = f"unix_millis(received_at) > (unix_millis(traded_at) DIV 60000 + 1) * 60000 + {grace_ms}"
-    rows = (
-        prints.groupBy("session_date")
-        .agg(
-            F.count(F.lit(1)).alias("prints"),
-            F.min("batch").alias("first"),
-            F.max("batch").alias("last"),
-            F.collect_list(F.when(F.expr(EVENTS), about)).alias("events"),
-            F.expr(f"count_if(kind <> 'cancel' AND session <> 'none' AND {is_late})").alias("late"),
-            F.max(F.unix_millis("received_at")).alias("newest_ms"),
-        )
-        .collect()
-    )
-    if not rows:
+def facts_of(batch: pa.Table, grace_ms: int) -> Facts:
+    """Counts, dates, batch numbers, and the rare rows that are no trades."""
+    if not batch.num_rows:
         return Facts(0, (), -1, -1, ())
+    batches = pc.min_max(batch["batch"]).as_py()
+    received, traded = (batch[name].cast(pa.int64()).to_numpy() // 1000 for name in ("received_at", "traded_at"))
+    builds = pc.and_(pc.not_equal(batch["kind"], "cancel"), pc.not_equal(batch["session"], "none")).to_numpy()
+    is_late = builds & (received > (traded // MINUTE_MS + 1) * MINUTE_MS + grace_ms)
+    events = batch.filter(pc.is_in(batch["kind"], value_set=pa.array(["cancel", "correct"]))).select(REFERENCE)
     return Facts(
-        prints=sum(row["prints"] for row in rows),
-        days=tuple(sorted(row["session_date"] for row in rows)),
-        first_batch=min(row["first"] for row in rows),
-        last_batch=max(row["last"] for row in rows),
-        events=tuple(event for row in rows for event in row["events"]),
-        late=sum(row["late"] for row in rows),
-        newest_ms=max(row["newest_ms"] for row in rows),
+        prints=batch.num_rows,
+        days=tuple(sorted(pc.unique(batch["session_date"]).to_pylist())),
+        first_batch=batches["min"],
+        last_batch=batches["max"],
+        events=tuple(zip(*(events[name].to_pylist() for name in REFERENCE), strict=True)),
+        late=int(is_late.sum()),
+        newest_ms=int(received.max()),
     )
 
 
@@ -131,9 +129,9 @@ def remember(lake: Lake, state: BarState, facts: Facts) -> None:
         known = events.select("ref_session_date", "ref_trade_id").distinct().collect()
         for day in unseen:
             state.referenced[day] = {row["ref_trade_id"] for row in known if row["ref_session_date"] == day}
-    for event in facts.events:
-        if event["ref_session_date"] in state.referenced:
-            state.referenced[event["ref_session_date"]].add(event["ref_trade_id"])
+    for day, trade_id in facts.events:
+        if day in state.referenced:
+            state.referenced[day].add(trade_id)
 
 
 def referenced_keys(state: BarState, facts: Facts) -> frozenset[tuple[int, str]]:
@@ -152,45 +150,53 @@ def held_bars(lake: Lake, facts: Facts) -> tuple[tuple[str, str, int, int], ...]
     return tuple((row[0], row[1], to_ms(row[2].replace(tzinfo=UTC)), row[3]) for row in rows)
 
 
-def stale_days(lake: Lake, partials: DataFrame, facts: Facts) -> list[tuple[date, str]]:
+def stale_days(lake: Lake, partials: pa.Table, facts: Facts) -> list[tuple[date, str]]:
     """Instrument-days in which a print died by this batch: by its own events, or on arrival by earlier ones."""
-    arrived_dead = partials.where("touched > 0").select("session_date", "instrument_id").distinct()
+    dead = partials.filter(pc.greater(partials["touched"], 0))
+    stale = set(zip(dead["session_date"].to_pylist(), dead["instrument_id"].to_pylist(), strict=True))
     if not facts.events:
-        return sorted((row[0], row[1]) for row in arrived_dead.collect())
-    keys = lake.spark.createDataFrame(sorted({(event[0], event[1]) for event in facts.events}), "day date, id string")
+        return sorted(stale)
+    keys = F.broadcast(lake.spark.createDataFrame(sorted(set(facts.events)), "day date, id string"))
     silver = lake.read(TRADES).where(F.col("batch") <= facts.last_batch)
-    days = sorted({event[0] for event in facts.events})
-    direct = silver.where(F.col("session_date").isin(days)).join(
-        F.broadcast(keys), on=[F.col("session_date") == F.col("day"), F.col("trade_id") == F.col("id")], how="left_semi"
+    days = sorted({day for day, _ in facts.events})
+    referred = silver.where(F.col("session_date").isin(days)).join(
+        keys, on=[F.col("session_date") == F.col("day"), F.col("trade_id") == F.col("id")], how="left_semi"
     )
     rivals = silver.where("kind = 'correct'").join(
-        F.broadcast(keys),
-        on=[F.col("ref_session_date") == F.col("day"), F.col("ref_trade_id") == F.col("id")],
-        how="left_semi",
+        keys, on=[F.col("ref_session_date") == F.col("day"), F.col("ref_trade_id") == F.col("id")], how="left_semi"
     )
-    found = direct.select("session_date", "instrument_id").union(rivals.select("session_date", "instrument_id"))
-    return sorted({(row[0], row[1]) for row in found.union(arrived_dead).distinct().collect()})
+    places = ("session_date", "instrument_id")
+    return sorted(
+        stale | {(row[0], row[1]) for row in referred.select(*places).union(rivals.select(*places)).collect()}
+    )
 
 
 def with_recomputed(
-    lake: Lake, partials: DataFrame, stale: list[tuple[date, str]], facts: Facts, rules: BarRules
-) -> tuple[DataFrame, int]:
+    lake: Lake, partials: pa.Table, stale: list[tuple[date, str]], facts: Facts, rules: BarRules
+) -> pa.Table:
     """The bars to merge: recomputed ones in full wherever a print died, partial ones everywhere else."""
-    nothing = F.lit(None).cast("bigint")
-    plain = partials.withColumn("replaces", F.lit(False)).withColumn("through_batch", nothing)
+    plain = _marked(partials, replaces=False, through_batch=None)
     if not stale:
-        return plain, 0
+        return plain
     instruments = lake.spark.createDataFrame(stale, INSTRUMENT_DAYS)
     days = [day for day, _ in stale]
     whole = bars_of_days(lake, days, facts.last_batch, rules, instruments=instruments, tasks=1)
-    replaced = (
-        whole.where("touched > 0")
-        .withColumn("replaces", F.lit(True))
-        .withColumn("through_batch", F.lit(facts.last_batch).cast("bigint"))
-        .localCheckpoint(eager=True)
-    )
-    untouched = plain.join(F.broadcast(replaced.select(*KEY)), on=list(KEY), how="left_anti")
-    return untouched.select(*plain.columns).union(replaced.select(*plain.columns)), len(stale)
+    replaced = _marked(whole.where("touched > 0").toArrow(), replaces=True, through_batch=facts.last_batch)
+    taken = set(_keys(replaced))
+    untouched = plain.filter(pa.array([key not in taken for key in _keys(plain)], pa.bool_()))
+    return pa.concat_tables([untouched, replaced.cast(untouched.schema)])
+
+
+def _marked(bars: pa.Table, *, replaces: bool, through_batch: int | None) -> pa.Table:
+    """Bars with what `merge_bars` wants to know of each."""
+    count = bars.num_rows
+    marked = bars.append_column("replaces", pa.array(np.full(count, replaces)))
+    return marked.append_column("through_batch", pa.array([through_batch] * count, pa.int64()))
+
+
+def _keys(bars: pa.Table) -> Iterator[tuple[object, ...]]:
+    columns = [bars[name].cast(pa.int64()) if name == "bar_start" else bars[name] for name in KEY]
+    return zip(*(column.to_pylist() for column in columns), strict=True)
 
 
 def bars_writer(
@@ -199,14 +205,13 @@ def bars_writer(
     generation: int,
     clock: Clock,
     report: Callable[[int, dict[str, int]], None],
-    *,
-    tasks: int = 1,
 ) -> Callable[[DataFrame, int], None]:
     """The batch writer of the bars query; it keeps its state for as long as the query lives."""
     state = first_state(lake)
 
     def write(prints: DataFrame, batch_id: int) -> None:
         name = BatchName("bars", generation, batch_id)
-        report(batch_id, bars_batch(lake, prints, rules(), name, state, now=clock(), tasks=tasks))
+        own = Lake(session_for(prints), lake.root)
+        report(batch_id, bars_batch(own, prints, rules(), name, state, now=clock()))
 
     return write

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 Longs = NDArray[np.int64]
@@ -18,6 +18,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 HOUR_US = 3_600_000_000
 SPANS_AT_MOST = 48
 LITERALS_AT_MOST = 200
+SMALL_BYTES = 4 << 20
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,18 @@ class BatchName:
     def transaction(self, table: str) -> dict[str, str]:
         """Delta's idempotence options: a second write under the same name and version changes nothing."""
         return {"txnAppId": f"{self.query}:{self.generation}:{table}", "txnVersion": str(self.batch_id)}
+
+
+def session_for(batch: DataFrame) -> SparkSession:
+    """The session of a batch, which is its query's own, set to interpret plans over small batches.
+
+    Compiling a plan costs more than interpreting it over fewer rows than some ten thousand (DECISIONS 14).
+    """
+    session, size = batch.sparkSession, batch._jdf.queryExecution().optimizedPlan().stats().sizeInBytes()
+    is_small = int(size.toString()) < SMALL_BYTES
+    session.conf.set("spark.sql.codegen.wholeStage", str(not is_small).lower())
+    session.conf.set("spark.sql.codegen.factoryMode", "NO_CODEGEN" if is_small else "FALLBACK")
+    return session
 
 
 def spans_of(instants_us: Longs) -> tuple[Span, ...]:

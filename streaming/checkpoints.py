@@ -33,8 +33,7 @@ def tidy(files: Files, checkpoint: str, *, keep: int) -> list[str]:
         names = files.names(f"{root}/{log}")
         old = [name for name in names if name.isdigit() and int(name) < oldest]
         drafts = [name for name in names if name.startswith(".") and ".tmp" in name]
-        checksums = [f".{name}.crc" for name in old if f".{name}.crc" in names]
-        gone += [f"{root}/{log}/{name}" for name in (*old, *drafts, *checksums)]
+        gone += [f"{root}/{log}/{name}" for name in (*old, *drafts)]
     for path in gone:
         files.delete(path)
     return gone

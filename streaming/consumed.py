@@ -6,10 +6,9 @@ import json
 
 from pyspark.sql import functions as F
 
+from lakehouse.compare import NOTHING
 from lakehouse.lake import Lake
 from lakehouse.tables.silver import TRADES
-
-NOTHING = -1  # below every version and every batch
 
 
 def consumed_version(lake: Lake, checkpoint: str) -> int:

@@ -16,7 +16,7 @@ from lakehouse.crashpoints import crashpoint
 from lakehouse.lake import Lake
 from lakehouse.tables import Table
 from lakehouse.tables.silver import QUARANTINE, TRADES
-from streaming.batches import BatchName, Longs, in_spans, rows_in, spans_of
+from streaming.batches import BatchName, Longs, in_spans, rows_in, session_for, spans_of
 from streaming.judge import CONTROL, JUDGED_DDL, PRINT, UNDECODABLE, Rules, judge_batches
 
 REFUSALS = f"verdict NOT IN ({PRINT}, {CONTROL})"
@@ -194,6 +194,7 @@ def refine_writer(
 
     def write(records: DataFrame, batch_id: int) -> None:
         name = BatchName("refine", generation, batch_id)
-        report(batch_id, refine_batch(lake, records, rules(), name))
+        own = Lake(session_for(records), lake.root)
+        report(batch_id, refine_batch(own, records, rules(), name))
 
     return write

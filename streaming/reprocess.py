@@ -159,7 +159,8 @@ def lay_down(plan: Plan, refused: DataFrame, rules: Rules) -> dict[str, int]:
     settled_places(refused, records, plan.rows).write.parquet(f"{plan.folder}/settled")
     found = plan.rows.groupBy("verdict", "opened").count().collect()
     rows = {(row["verdict"], row["opened"]): int(row["count"]) for row in found}
-    whole, settled = (plan.settled.where(F.col("position") == WHOLE_RECORD).count(), plan.settled.count())
+    is_whole = F.col("position") == WHOLE_RECORD
+    whole, settled = plan.settled.agg(F.count_if(is_whole), F.count(F.lit(1))).collect()[0]
     refused_again = rows.get((REFUSED, True), 0)
     return {
         "decoded": rows.get((PRINT, True), 0) + refused_again,

@@ -79,11 +79,15 @@ def _require_sound(query: StreamingQuery) -> None:
 
 
 def cause_of(failure: StreamingQueryException) -> str:
-    """The innermost message a person can act on: our own errors as they are, Spark's without the stack."""
+    """The innermost message a person can act on: our own errors as they are, Python's and Spark's without the stack."""
     text = str(failure)
     _, ours, rest = text.partition("lakehouse.errors.")
     if ours:
         message = rest.partition(": ")[2]
         return message.partition("\n\n")[0].partition("\nJVM stacktrace")[0].strip()
     lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("at ")]
+    traced = [number for number, line in enumerate(lines) if line.endswith("Traceback (most recent call last):")]
+    if traced:
+        raised = [line for line in lines[traced[-1] + 1 :] if not line.startswith(" ")]
+        lines = raised or lines
     return "\n".join(lines[:6])

@@ -17,6 +17,17 @@ from lakehouse.settings import Paths, Settings, SparkSettings
 
 SHARED_DATA = Path(os.environ.get("TICKHOUSE_SHARED_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 
+# Tiny frames: compiling code for them, by Spark or by the JVM's second compiler, costs more than it ever saves.
+QUICK = {
+    "spark.ui.showConsoleProgress": "false",
+    "spark.driver.extraJavaOptions": (
+        "-Duser.timezone=UTC -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m"
+    ),
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.sql.adaptive.enabled": "false",
+}
+
 # A loaded machine is slow, not wrong: no property fails for the time one example takes.
 hypothesis_settings.register_profile("house", deadline=None)
 hypothesis_settings.load_profile("house")
@@ -28,7 +39,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     root = tmp_path_factory.mktemp("spark")
     settings = Settings(
         paths=Paths(warehouse=str(root / "lake")),
-        spark=SparkSettings(shuffle_partitions=1, conf={"spark.ui.showConsoleProgress": "false"}),
+        spark=SparkSettings(shuffle_partitions=1, conf=QUICK),
     )
     with spark_session(settings, app_name="tickhouse-tests") as session:
         yield session

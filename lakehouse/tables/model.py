@@ -71,6 +71,7 @@ class Table:
         return {
             "delta.enableDeletionVectors": "false",
             "delta.checkpointPolicy": "classic",
+            "delta.checkpointInterval": "30",
             "delta.deletedFileRetentionDuration": f"interval {self.retention_hours} hours",
             "delta.logRetentionDuration": "interval 30 days",
             **({"delta.appendOnly": "true"} if self.append_only else {}),

@@ -2,39 +2,40 @@
 
 from __future__ import annotations
 
-import re
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame, SparkSession
 
 from lakehouse.lake import Lake
 from lakehouse.settings import Settings
 from lakehouse.tables.bronze import MARKET_EVENTS
 from lakehouse.tables.silver import TRADES
+from streaming.bars import bars_batch, first_state
 from streaming.batches import BatchName
 from streaming.judge import Listings, Rules
 from streaming.refine import refine_batch
-from tests.faults.market import Record, market, raw_records
-from tests.faults.oracle import Answer, actual_silver, answer, delta_rows, differences
-from tests.faults.pipeline import Direct, harness_lake, settings_in
+from streaming.rules import bar_rules, read_rules
+from tests.faults.market import Record, market, raw_records, renamed
+from tests.faults.oracle import Answer, actual_silver, answer, bronze_records, delta_rows, differences
+from tests.faults.pipeline import NOW, harness_lake, settings_in
 from tests.faults.reference import reference
 
-IDS = re.compile(rb'("(?:id|ref)":"(?:\d{4}-\d\d-\d\d/)?)([te]\d)')
 SMALL_PAYLOAD = 450  # bytes; larger records are refused as a whole by the strict rules
 
 
 class Played:
     """A lake with its settings, and the batch writers to play more into it."""
 
-    def __init__(self, spark: SparkSession, root: Path) -> None:
-        """Over an existing lake below `root`."""
+    def __init__(self, spark: SparkSession, root: Path, rules: Rules | None = None) -> None:
+        """Over an existing lake below `root`; `rules` where they are known spares reading them from it."""
         self.root = root
         self.settings: Settings = settings_in(root)
         self.lake = Lake(spark, self.settings.paths.warehouse)
-        self.direct = Direct(self.lake, self.settings)
-        self.rules: Rules = self.direct.rules
+        self.rules: Rules = rules or read_rules(self.lake, self.settings)
 
     @classmethod
     def fresh(cls, spark: SparkSession, root: Path, empty_lake: Path) -> Played:
@@ -45,7 +46,13 @@ class Played:
     def copy(self, to: Path) -> Played:
         """The same lake elsewhere; what is done there stays there."""
         shutil.copytree(self.root, to, dirs_exist_ok=True)
-        return Played(self.lake.spark, to)
+        return Played(self.lake.spark, to, self.rules)
+
+    def fold(self, batch: int, *, silver: Sequence[int]) -> None:
+        """One batch of a bars query that has just started, over the silver rows of these refine batches."""
+        rows = self.lake.read(TRADES).where(f"batch IN ({', '.join(map(str, silver))})")
+        rules, name = bar_rules(self.rules, self.settings), BatchName("bars", 0, batch)
+        bars_batch(self.lake, rows, rules, name, first_state(self.lake), now=NOW)
 
     @property
     def strict_rules(self) -> Rules:
@@ -67,8 +74,13 @@ class Played:
 
     def expected(self) -> Answer:
         """What the oracle makes of bronze under the full rules."""
-        query = "SELECT stream, shard, sequence, arrived_at, payload FROM rows"
-        return answer(delta_rows(self.lake.root, "bronze.market_events", query), reference())
+        return answer(bronze_records(self.lake.root), reference())
+
+    def expected_strictly(self) -> Answer:
+        """What the oracle makes of bronze under the strict rules."""
+        known = reference()
+        listings = known.listings.filter(pc.not_equal(known.listings["ticker"], "AAPL"))
+        return answer(bronze_records(self.lake.root), replace(known, listings=listings), max_bytes=SMALL_PAYLOAD)
 
     def silver_differences(self) -> list[str]:
         """In what silver, and the places of the refusals that still stand, differ from the oracle."""
@@ -88,4 +100,4 @@ class Played:
 
 def more_market(seed: int, prints: int) -> list[Record]:
     """Another market, whose prints have ids of their own."""
-    return [replace(one, payload=IDS.sub(rb"\1z\2", one.payload)) for one in market(seed, prints)]
+    return renamed(market(seed, prints), "z")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from lakehouse.clock import fixed_clock
 from lakehouse.files import Files
@@ -86,27 +85,25 @@ def test_a_file_that_is_rotated_while_it_is_read_is_read_again(spark: SparkSessi
     assert module.log_names(Files(spark), str(tmp_path / "nowhere")) == []
 
 
-@pytest.fixture
-def shown() -> Iterator[list[BatchReport]]:
-    yield []
-
-
 def test_a_real_query_is_reported_batch_by_batch_with_what_its_writer_counted(
-    progress: Lake, settings: Settings, shown: list[BatchReport], tmp_path: Path
+    progress: Lake, settings: Settings, tmp_path: Path
 ) -> None:
+    shown: list[BatchReport] = []
     rows = progress.spark.range(20).selectExpr("id", "'x' AS name")
     rows.write.format("delta").save(str(tmp_path / "source"))
     newest = int((NOW - timedelta(seconds=3)).timestamp() * 1000)
     with Listener(progress.spark, settings, fixed_clock(NOW), show=shown.append) as listener:
+
+        def write(batch: DataFrame, batch_id: int) -> None:
+            listener.batch_done("refine", batch_id, {"duplicates": batch.count(), "late": 2, "newest_ms": newest})
+
         source = progress.spark.readStream.format("delta").load(str(tmp_path / "source"))
         writer = source.writeStream.queryName("refine").option("checkpointLocation", str(tmp_path / "checkpoint"))
-        counts = {"quarantined": 2, "newest_ms": newest}
-        query = writer.foreachBatch(lambda _, batch: listener.batch_done("refine", batch, counts)).trigger(
-            availableNow=True
-        )
-        query.start().awaitTermination()
+        writer.foreachBatch(write).trigger(availableNow=True).start().awaitTermination()
 
-    assert [(one.query, one.batch, one.rows, one.refused, one.lag_ms) for one in shown] == [("refine", 0, 20, 2, 3250)]
+    assert [(one.query, one.batch, one.rows, one.duplicates, one.late, one.lag_ms) for one in shown] == [
+        ("refine", 0, 20, 20, 2, 3000)
+    ]
     assert shown[0].batch_ms > 0
     assert fold_progress(progress, settings.paths.logs) == 3
     events = [row["event"] for row in progress.read(STREAM_PROGRESS).orderBy("line").collect()]

@@ -8,7 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from pyspark.sql import SparkSession
 
 from lakehouse.conservation import held_rows, mismatches, silver_history, totals
 from lakehouse.errors import CheckpointError
@@ -17,23 +16,11 @@ from streaming import reprocess as module
 from streaming.identity import claim, next_generation
 from streaming.reprocess import Wanted, forecast, reprocess
 from tests.delta.played import Played, more_market
-from tests.faults.market import market
 from tests.faults.oracle import actual_bars, differences
 from tests.faults.pipeline import Crash
 
 GENERATION = 1 << 40
 EVERYTHING = Wanted()
-
-
-@pytest.fixture(scope="module")
-def refused(spark: SparkSession, empty_lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Played:
-    """Two batches of a market, judged while AAPL was unknown and long records were too large. Tests take copies."""
-    found = Played.fresh(spark, tmp_path_factory.mktemp("refused"), empty_lake)
-    records = market(11, 120)
-    half = len(records) // 2
-    found.play(records[:half], 0, found.strict_rules, shard="0")
-    found.play(records[half:], 1, found.strict_rules, shard="1")
-    return found
 
 
 def replay(played: Played, wanted: Wanted = EVERYTHING) -> dict[str, int]:
@@ -63,9 +50,8 @@ def die_at(monkeypatch: pytest.MonkeyPatch, point: str) -> None:
     monkeypatch.setattr(module, "crashpoint", crash)
 
 
-def test_what_passes_now_comes_to_silver_and_bars_and_is_counted_once(refused: Played, tmp_path: Path) -> None:
-    played = refused.copy(tmp_path)
-    played.direct.fold(0, silver=[0, 1])
+def test_what_passes_now_comes_to_silver_and_bars_and_is_counted_once(operated: Played, tmp_path: Path) -> None:
+    played = operated.copy(tmp_path)
     assert played.silver_differences() != []
     said = forecast(played.lake, played.rules, EVERYTHING)
 
@@ -73,14 +59,14 @@ def test_what_passes_now_comes_to_silver_and_bars_and_is_counted_once(refused: P
 
     assert played.silver_differences() == []
     assert unconserved(played) == []
-    assert counts["settled"] == sum(settled for _, _, settled in said) > 50
+    assert counts["settled"] == sum(settled for _, _, settled in said) > 20
     assert counts["decoded"] > 0 > counts["undecodable"]
     assert counts["duplicates"] > 0
-    assert played.lake.read(TRADES).where(f"batch = {GENERATION}").count() == counts["appended"] > 50
+    assert played.lake.read(TRADES).where(f"batch = {GENERATION}").count() == counts["appended"] > 30
     assert next_generation(played.lake, TRADES, played.settings.checkpoint("refine"), steps=0).generation == 2
 
     played.play(more_market(12, 30), 2, played.rules, shard="2", generation=2)
-    played.direct.fold(1, silver=played.unfolded(after=1))
+    played.fold(1, silver=played.unfolded(after=1))
     assert differences(played.expected().bars, actual_bars(played.lake.root)) == []
 
     before = played.lake.version(TRADES), played.lake.version(QUARANTINE)
@@ -90,9 +76,9 @@ def test_what_passes_now_comes_to_silver_and_bars_and_is_counted_once(refused: P
 
 @pytest.mark.parametrize("point", ["reprocess.after_silver", "reprocess.after_quarantine"])
 def test_a_run_that_died_after_silver_is_finished_by_the_next_without_counting_twice(
-    refused: Played, point: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    operated: Played, point: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    played = refused.copy(tmp_path)
+    played = operated.copy(tmp_path)
     with monkeypatch.context() as patched, pytest.raises(Crash):
         die_at(patched, point)
         replay(played)
@@ -108,9 +94,9 @@ def test_a_run_that_died_after_silver_is_finished_by_the_next_without_counting_t
 
 
 def test_a_run_that_died_before_silver_leaves_nothing_behind_and_is_done_anew(
-    refused: Played, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    operated: Played, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    played = refused.copy(tmp_path)
+    played = operated.copy(tmp_path)
 
     def die(*_: object) -> None:
         raise Crash
@@ -127,8 +113,8 @@ def test_a_run_that_died_before_silver_leaves_nothing_behind_and_is_done_anew(
     assert max(played.unfolded(after=-1)) == 3 * GENERATION
 
 
-def test_only_the_refusals_asked_for_are_replayed(refused: Played, tmp_path: Path) -> None:
-    played = refused.copy(tmp_path)
+def test_only_the_refusals_asked_for_are_replayed(operated: Played, tmp_path: Path) -> None:
+    played = operated.copy(tmp_path)
 
     replay(played, Wanted(reason="TOO_LARGE"))
 
@@ -139,8 +125,8 @@ def test_only_the_refusals_asked_for_are_replayed(refused: Played, tmp_path: Pat
     assert mismatches(history, held_rows(played.lake, history)) == []
 
 
-def test_a_foreign_checkpoint_is_refused_before_anything_is_judged(refused: Played, tmp_path: Path) -> None:
-    played = refused.copy(tmp_path)
+def test_a_foreign_checkpoint_is_refused_before_anything_is_judged(operated: Played, tmp_path: Path) -> None:
+    played = operated.copy(tmp_path)
     checkpoint = played.settings.checkpoint("refine")
     next_generation(played.lake, TRADES, checkpoint)
     shutil.rmtree(checkpoint)
@@ -149,12 +135,13 @@ def test_a_foreign_checkpoint_is_refused_before_anything_is_judged(refused: Play
         replay(played)
 
 
-def test_a_generation_whose_raising_broke_off_is_taken_up_by_the_next_start(refused: Played, tmp_path: Path) -> None:
-    played = refused.copy(tmp_path)
+def test_a_generation_whose_raising_broke_off_is_taken_up_by_the_next_start(operated: Played, tmp_path: Path) -> None:
+    played = operated.copy(tmp_path)
     checkpoint = Path(played.settings.checkpoint("refine"))
     kept = next_generation(played.lake, TRADES, str(checkpoint))
     (checkpoint / "commits").mkdir()
     (checkpoint / "commits" / "0").write_text("v1\n{}")
+    (checkpoint / ".tickhouse.json.crc").unlink()
     (checkpoint / "tickhouse.json").write_text(json.dumps(asdict(kept) | {"generation": kept.generation + 2}))
 
     claimed = claim(played.lake, TRADES, "refine", str(checkpoint), allow_replay=False)

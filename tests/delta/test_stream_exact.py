@@ -11,15 +11,16 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
+from lakehouse.clock import system_clock
 from lakehouse.errors import CheckpointError, LeaseError
 from lakehouse.leases import lease
 from lakehouse.tables.gold import BARS
 from lakehouse.tables.silver import TRADES
 from tests.faults import corpus
 from tests.faults.harness import damage, forget_last_commit
-from tests.faults.market import LAST_ARRIVAL_MS, Record, land, market
+from tests.faults.market import LAST_ARRIVAL_MS, Record, land, market, renamed
 from tests.faults.oracle import bronze_records, landed_records, landing_differences, repeats
-from tests.faults.pipeline import NOW, QUERIES, Streamed, conservation_differences, harness_lake, settings_in
+from tests.faults.pipeline import QUERIES, Streamed, conservation_differences, harness_lake, settings_in
 
 SEED = int(os.environ.get("FAULT_SEED", "11"))
 
@@ -89,14 +90,14 @@ def test_all_three_checkpoints_lost_are_refused_then_repaired_by_a_replay(stream
     shutil.copytree(copy.landing, more)
     paths = copy.settings.paths.model_copy(update={"landing": str(more)})
     replay = Streamed(copy.spark, copy.settings.model_copy(update={"paths": paths}))
-    land(market(SEED + 1, 120, stamped=True), more, 1, prefix="new", arrived_ms=LAST_ARRIVAL_MS)
+    land(renamed(market(SEED + 1, 120, stamped=True), "y"), more, 1, prefix="new", arrived_ms=LAST_ARRIVAL_MS)
     replay.drain(allow_replay=True)
 
     once = landed_records(more)
     assert bronze_records(copy.root).num_rows == once.num_rows + before[2]
     assert set(repeats(bronze_records(copy.root), ("shard", "sequence")).values()) == {2}
     assert replay.differences() == []
-    land(market(SEED + 2, 60, stamped=True), more, 1, prefix="after", arrived_ms=LAST_ARRIVAL_MS)
+    land(renamed(market(SEED + 2, 60, stamped=True), "z"), more, 1, prefix="after", arrived_ms=LAST_ARRIVAL_MS)
     replay.drain()
     assert replay.differences() == []
 
@@ -130,7 +131,7 @@ def test_a_damaged_checkpoint_file_is_named_and_nothing_is_written(
 def test_a_second_runner_is_refused_while_the_first_holds_the_lease(streamed: Streamed, tmp_path: Path) -> None:
     copy = streamed.copy(tmp_path)
     with (
-        lease(copy.lake.files, copy.lake.root, "stream", purpose="the first", seconds=30, clock=lambda: NOW),
+        lease(copy.lake.files, copy.lake.root, "stream", purpose="the first", seconds=30, clock=system_clock),
         pytest.raises(LeaseError, match="the first"),
     ):
         copy.drain(["refine"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
@@ -28,8 +29,7 @@ LAST_ARRIVAL_MS = int(datetime(2024, 12, 20, tzinfo=UTC).timestamp()) * 1000
 HOSTILE = tuple(
     case.payload for case in corpus.CASES if len(case.payload) < 20_000 and case.payload and b"\n" not in case.payload
 )
-
-
+IDS = re.compile(rb'("(?:id|ref)":"(?:\d{4}-\d\d-\d\d/)?)([te]\d)')
 DELAYS = (-5, 0, 3, 500, 11 * SECOND, 75 * SECOND, 2 * HOUR, 3 * 86_400_000)
 
 
@@ -213,6 +213,11 @@ def land(
         seconds = (arrived_ms or max(one.arrived_ms for one in lines)) / 1000
         os.utime(aside, (seconds, seconds))
         aside.rename(folder / f"{prefix}-{number:05d}.jsonl")
+
+
+def renamed(records: Sequence[Record], letter: str) -> list[Record]:
+    """The same records, their prints under ids of their own, so that they can follow those of another seed."""
+    return [replace(one, payload=IDS.sub(rf"\1{letter}\2".encode(), one.payload)) for one in records]
 
 
 def shuffled(records: Sequence[Record], seed: int) -> list[Record]:

@@ -200,10 +200,12 @@ def test_a_file_that_is_no_lean_zip_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "text.zip").write_text("no zip")
     with zipfile.ZipFile(tmp_path / "words.zip", "w") as archive:
         archive.writestr("x.csv", "20130101 00:00,a,b,c,d,e")
+    with zipfile.ZipFile(tmp_path / "stamps.zip", "w") as archive:
+        archive.writestr("x.csv", "20130101 00:00,1,2,1,2,1\nyesterday,1,2,1,2,1\n")
     with zipfile.ZipFile(tmp_path / "two.zip", "w") as archive:
         archive.writestr("x.csv", "")
         archive.writestr("y.csv", "")
 
-    for name in ("text.zip", "words.zip", "two.zip", "absent.zip"):
+    for name in ("text.zip", "words.zip", "stamps.zip", "two.zip", "absent.zip"):
         with pytest.raises(SettingsError, match=rf"{name}: expected a zip with one CSV file"):
             read_lean_lines(tmp_path / name)

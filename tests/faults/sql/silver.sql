@@ -19,7 +19,7 @@ CREATE OR REPLACE MACRO exchange_date(ms) AS
 --    so that no number passes through a float.
 CREATE OR REPLACE TEMP TABLE texts AS
 SELECT
-    bronze_ref, arrived_ms, bytes, is_utf8, text,
+    row_number() OVER () AS record, bronze_ref, arrived_ms, bytes, is_utf8, text,
     regexp_replace(text, '"(?:[^"\\]|\\.)*"', '""', 'gs') AS bare,
     replace(replace(replace(
         regexp_replace(
@@ -48,7 +48,7 @@ FROM (
 
 CREATE OR REPLACE TEMP TABLE messages AS
 SELECT
-    bronze_ref, arrived_ms, bytes,
+    record, bronze_ref, arrived_ms, bytes,
     CASE
         WHEN bytes > getvariable('max_bytes') THEN 'TOO_LARGE'
         WHEN NOT is_utf8 AND bytes > 0 THEN 'BAD_ENCODING'
@@ -63,9 +63,9 @@ FROM texts;
 
 -- 2. Records: refused as a whole, control frames, and messages that carry prints.
 CREATE OR REPLACE TEMP TABLE repeated_keys AS
-SELECT DISTINCT bronze_ref
+SELECT DISTINCT record
 FROM (
-    SELECT bronze_ref, tree.parent, tree.key
+    SELECT record, tree.parent, tree.key
     FROM messages, json_tree(message) AS tree
     WHERE message IS NOT NULL AND tree.key IS NOT NULL
     GROUP BY ALL
@@ -79,7 +79,7 @@ SELECT
     json_type(message, '$.feed') AS feed_kind, coalesce(json_extract_string(message, '$.feed'), 'finnhub') AS feed,
     CASE
         WHEN fault IS NOT NULL THEN fault
-        WHEN bronze_ref IN (FROM repeated_keys) THEN 'BAD_SHAPE'
+        WHEN record IN (FROM repeated_keys) THEN 'BAD_SHAPE'
         WHEN json_type(message) <> 'OBJECT' THEN 'BAD_SHAPE'
         WHEN is_text(type_kind, type) AND type IN ('ping', 'error', 'status') THEN NULL
         WHEN NOT is_text(type_kind, type) OR type <> 'trade' THEN 'UNKNOWN_TYPE'
