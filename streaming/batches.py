@@ -45,7 +45,7 @@ def session_for(batch: DataFrame) -> SparkSession:
     Compiling a plan costs more than interpreting it over fewer rows than some ten thousand (DECISIONS 14).
     """
     session, size = batch.sparkSession, batch._jdf.queryExecution().optimizedPlan().stats().sizeInBytes()
-    is_small = int(size.toString()) < SMALL_BYTES
+    is_small = int(str(size)) < SMALL_BYTES
     session.conf.set("spark.sql.codegen.wholeStage", str(not is_small).lower())
     session.conf.set("spark.sql.codegen.factoryMode", "NO_CODEGEN" if is_small else "FALLBACK")
     return session

@@ -80,7 +80,7 @@ def _require_sound(query: StreamingQuery) -> None:
 
 def cause_of(failure: StreamingQueryException) -> str:
     """The innermost message a person can act on: our own errors as they are, Python's and Spark's without the stack."""
-    text = str(failure)
+    text = str(failure).partition("=== Streaming Query ===")[0]
     _, ours, rest = text.partition("lakehouse.errors.")
     if ours:
         message = rest.partition(": ")[2]

@@ -7,15 +7,12 @@ from __future__ import annotations
 import json
 import shutil
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from types import ModuleType
 
 import pyarrow as pa
-from pyspark import cloudpickle
 from pyspark.sql import SparkSession
 
 from jobs.stream import stream_until
@@ -199,15 +196,3 @@ def conservation_differences(root: Path | str, right: Counts) -> list[str]:
         if total != count:
             found.append(f"conservation: {name} is {total} over {len(commits)} commits, expected {count}")
     return found
-
-
-@contextmanager
-def shipped_by_value(*modules: ModuleType) -> Iterator[None]:
-    """Workers get these modules' functions as they are now, patches included, instead of importing the files."""
-    for module in modules:
-        cloudpickle.register_pickle_by_value(module)
-    try:
-        yield
-    finally:
-        for module in modules:
-            cloudpickle.unregister_pickle_by_value(module)
