@@ -77,6 +77,7 @@ def test_a_stream_killed_at_random_moments_ends_up_equal_to_the_oracle(job: Job,
         assert_whole(job)
 
 
+@pytest.mark.itest
 @pytest.mark.timeout(900)
 def test_a_stream_that_dies_at_each_crash_point_ends_up_equal_to_the_oracle(job: Job) -> None:
     with fault("crash points", SEED) as dice:
@@ -92,6 +93,7 @@ def test_a_stream_that_dies_at_each_crash_point_ends_up_equal_to_the_oracle(job:
         assert len(committed_counts(job.root / "lake")) > len(CRASHES) // 2
 
 
+@pytest.mark.itest
 @pytest.mark.timeout(300)
 def test_a_stream_told_to_stop_ends_between_batches_with_code_0_and_nothing_is_lost(job: Job) -> None:
     with fault("terminate", SEED) as dice:
