@@ -8,9 +8,11 @@ With --dry-run nothing changes, and the sizes are shown. What was done is logged
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 
 from rich.table import Table as Grid
@@ -59,7 +61,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def body(args: argparse.Namespace) -> int:
     """Session, upkeep owner by owner, report."""
     settings, tables = cli.settings_of(args), declared(args.tables)
-    with spark_session(settings, app_name="tickhouse-maintain") as spark:
+    with ExitStack() as opened:
+        with stdout_on_stderr():
+            spark = opened.enter_context(spark_session(settings, app_name="tickhouse-maintain"))
         lake = Lake(spark, settings.paths.warehouse)
         present = [table for table in tables if lake.exists(table)]
         if args.dry_run:
@@ -69,6 +73,20 @@ def body(args: argparse.Namespace) -> int:
         log(lake, settings, report)
     show(report, as_json=args.json)
     return cli.FAILED if report.busy else cli.OK
+
+
+@contextmanager
+def stdout_on_stderr() -> Iterator[None]:
+    """Processes started in the block, as the JVM is, print on stderr: VACUUM says what it did on standard output."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def keep_up(lake: Lake, settings: Settings, tables: Sequence[Table], *, delete_orphans: bool = False) -> Report:

@@ -25,6 +25,8 @@ from lakehouse.tables.silver import TRADES
 
 LOGGER = logging.getLogger("tickhouse.maintenance")
 MIN_FILE_SIZE = "spark.databricks.delta.optimize.minFileSize"
+# VACUUM lists a table's folders in as many tasks as this says. Spark's 10,000 cost 50 s of CPU for a table of one file.
+LISTING_TASKS, FOLDERS_AT_ONCE = "spark.sql.sources.parallelPartitionDiscovery.parallelism", 8
 LOST_RACES = (
     ConcurrentAppendException,
     ConcurrentDeleteDeleteException,
@@ -71,7 +73,8 @@ def maintain(lake: Lake, table: Table) -> Upkeep:
     before = footprint(lake, table)
     rewritten = compact(lake, table)
     packed = footprint(lake, table)
-    lake.delta(table).vacuum(float(table.retention_hours))
+    with set_for_now(lake, LISTING_TASKS, FOLDERS_AT_ONCE):
+        lake.delta(table).vacuum(float(table.retention_hours))
     after = footprint(lake, table)
     return Upkeep(table.full_name, before, after, rewritten, packed.stored_files - after.stored_files)
 
@@ -92,17 +95,17 @@ def maintain_between_batches(lake: Lake, batch_no: int, *, every: int) -> None:
         return
     for table, size in SMALL_FILES:
         try:
-            with files_below(lake, size):
+            with set_for_now(lake, MIN_FILE_SIZE, size):
                 compact(lake, table)
         except LOST_RACES as error:
             LOGGER.warning("%s: small files stay as they are until the next pass (%s).", table.full_name, error)
 
 
 @contextmanager
-def files_below(lake: Lake, size: int) -> Iterator[None]:
-    """Let a compaction take only files smaller than this many bytes."""
-    lake.spark.conf.set(MIN_FILE_SIZE, str(size))
+def set_for_now(lake: Lake, key: str, value: int) -> Iterator[None]:
+    """One Spark setting while the block lasts."""
+    lake.spark.conf.set(key, str(value))
     try:
         yield
     finally:
-        lake.spark.conf.unset(MIN_FILE_SIZE)
+        lake.spark.conf.unset(key)

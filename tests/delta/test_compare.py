@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections import Counter
 from datetime import date, timedelta
 from decimal import Decimal
@@ -137,6 +138,26 @@ def test_a_vendors_close_is_compared_on_the_days_both_have(operated: Played) -> 
     assert compared.count() == len(rows) - 1
     (found,) = differences_in(compared, against="vendor", now=NOW).collect()
     assert (found["field"], found["instrument_id"], found["bar_start"]) == ("close", other[0], other["bar_start"])
+
+
+def test_the_job_reads_the_vendors_closes_from_his_files_and_reports_what_differs(
+    operated: Played, tmp_path: Path
+) -> None:
+    played = operated.copy(tmp_path)
+    ours = played.lake.read(BARS).where("interval = '1d' AND symbol = 'BRK.B' AND close IS NOT NULL").first()
+    assert ours is not None
+    dearer = int((ours["close"] + 1) * 10_000)
+    (tmp_path / "lean" / "daily").mkdir(parents=True)
+    with zipfile.ZipFile(tmp_path / "lean" / "daily" / "brk.b.zip", "w") as archive:
+        archive.writestr("brk.b.csv", f"{ours['session_date']:%Y%m%d} 00:00,{','.join([str(dearer)] * 4)},100\n")
+    given = played.settings.reference.model_copy(update={"lean_folder": str(tmp_path / "lean")})
+    settings = played.settings.model_copy(update={"reference": given})
+
+    report = compare_bars.compare(played.lake, settings, "vendor", *EVER)
+
+    assert (report.bars, report.by_field) == (1, Counter({"close": 1}))
+    (stored,) = played.lake.read(BAR_DIFFERENCES).collect()
+    assert (stored["against"], Decimal(stored["theirs"])) == ("vendor", Decimal(dearer) / 10_000)
 
 
 def test_what_a_query_has_consumed_is_read_from_its_last_committed_batch(operated: Played, tmp_path: Path) -> None:

@@ -82,7 +82,6 @@ def test_a_run_that_died_after_silver_is_finished_by_the_next_without_counting_t
     with monkeypatch.context() as patched, pytest.raises(Crash):
         die_at(patched, point)
         replay(played)
-    played.play(more_market(12, 30), 2, played.rules, shard="2", generation=2)
     before = played.lake.version(TRADES)
 
     counts = replay(played)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -154,6 +155,12 @@ def test_a_job_says_in_one_line_what_it_does_and_ends_with_its_exit_code(job: st
     assert meaning_of(job).endswith(".")
     assert "\ndef main(argv: Sequence[str] | None = None) -> int:" in source
     assert source.endswith('\n\nif __name__ == "__main__":\n    sys.exit(main())\n')
+
+
+def test_test_files_have_names_of_their_own() -> None:
+    names = Counter(file.name for file in (HOUSE / "tests").rglob("test_*.py"))
+
+    assert [name for name, count in names.items() if count > 1] == []  # pytest imports them by their bare names
 
 
 def test_no_file_names_a_registry_or_a_path_of_one_machine() -> None:
