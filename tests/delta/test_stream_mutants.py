@@ -17,8 +17,9 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from lakehouse import crashpoints
 from lakehouse.lake import Lake
-from streaming import decode, refine
+from streaming import bars, decode, refine
 from streaming.batches import BatchName
 from streaming.judge import Rules, judge_batches
 from tests.faults import corpus
@@ -51,7 +52,7 @@ def death_at(point: str) -> Iterator[None]:
             raise Crash(name)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(refine, "crashpoint", die)
+        patch.setattr({"refine": refine, "bars": bars}[point.partition(".")[0]], "crashpoint", die)
         with pytest.raises(Crash):
             yield
 
@@ -88,6 +89,24 @@ def test_a_healthy_pipeline_comes_through_deaths_and_repeats_unchanged(stage: Di
     play(stage)
 
     assert stage.differences(tables=["silver"]) == []
+
+
+def test_batches_that_die_at_every_point_and_are_repeated_end_up_equal_to_the_oracle(stage: Direct) -> None:
+    points = [point for point in crashpoints.POINTS if point.startswith(("refine.", "bars."))]
+    for batch, records in enumerate(acts()[:2]):
+        for point in points:
+            with death_at(point):
+                if point.startswith("bars."):
+                    stage.fold(batch, silver=[batch])
+                else:
+                    stage.refine(records, batch)
+            if point == "refine.after_silver":
+                stage.repeat(records, batch)
+        stage.restart_bars()
+        stage.fold(batch, silver=[batch])
+
+    assert stage.differences() == []
+    assert len(points) >= 5
 
 
 def test_a_healthy_pipeline_comes_through_a_replay_unchanged(stage: Direct) -> None:
