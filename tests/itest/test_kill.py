@@ -5,6 +5,7 @@ Three kills belong to the fast tests, thirty to the itests; TICKHOUSE_KILLS sets
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from lakehouse import crashpoints
+from tests.conftest import QUICK
 from tests.faults.harness import Job, fault, lose
 from tests.faults.market import Record, land, market
 from tests.faults.oracle import answer, bronze_records, lake_differences, landing_differences
@@ -34,7 +36,8 @@ def job(spark: SparkSession, empty_lake: Path, tmp_path: Path) -> Job:
     write_dialects(tmp_path / "dialects.yaml")
     harness_lake(spark, empty_lake, tmp_path / "lake")
     limits = {"source.files.max_files_per_trigger": "1", "stream.trigger_seconds": "0"}
-    return Job(tmp_path, {**limits, "stream.max_bytes_per_trigger": "16k", "spark.driver_memory": "1g"})
+    brisk = {"stream.max_bytes_per_trigger": "16k", "spark.driver_memory": "1g", "spark.conf": json.dumps(QUICK)}
+    return Job(tmp_path, {**limits, **brisk})
 
 
 class Tape:
