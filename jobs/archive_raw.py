@@ -1,7 +1,7 @@
 """Write new raw records as JSON Lines by date and symbol, for people and crawlers that want files.
 
-Layout: `<paths.archive>/date=YYYY-MM-DD/symbol=XXX/part-*.jsonl.gz`. Incremental and exact: every record of bronze is
-there once, whatever breaks off in between. `tickhouse replay archive FOLDER` plays it back.
+Layout: `<paths.archive>/date=YYYY-MM-DD/symbol=TICKER/part-*.jsonl.gz`. Incremental and exact: every record of bronze
+is there once, whatever breaks off in between. `tickhouse replay archive FOLDER` plays it back.
 """
 
 from __future__ import annotations

@@ -16,9 +16,9 @@ from lakehouse.clock import system_clock
 from lakehouse.compare import NOTHING, reach_of
 from lakehouse.lake import Lake
 from lakehouse.leases import lease
-from lakehouse.rebuild import rebuild_bars
 from lakehouse.session import spark_session
 from lakehouse.settings import Settings
+from lakehouse.whole_days import rebuild_bars
 from streaming.rules import bar_rules, read_rules
 
 OWNER = "stream"

@@ -33,6 +33,11 @@ class Files:
         system, place = self._at(path)
         return bool(system.exists(place))
 
+    def size(self, path: str) -> int | None:
+        """How many bytes a file has, None where there is none."""
+        system, place = self._at(path)
+        return int(system.getFileStatus(place).getLen()) if system.exists(place) else None
+
     def read_text(self, path: str) -> str:
         """The whole of a small UTF-8 file."""
         system, place = self._at(path)
@@ -76,6 +81,11 @@ class Files:
         system, place = self._at(path)
         jvm: Any = self.spark._jvm
         system.copyFromLocalFile(False, True, jvm.org.apache.hadoop.fs.Path(local), place)
+
+    def make_folder(self, path: str) -> None:
+        """Make a folder and those above it."""
+        system, place = self._at(path)
+        system.mkdirs(place)
 
     def delete(self, path: str) -> None:
         """Delete a file or a folder with all that is in it."""

@@ -1,17 +1,15 @@
-"""Bars from silver as it stands at one batch: for bars that lost a print, and for every batch recompute."""
+"""Bars from silver as it stands at one batch, by its rows: for bars that lost a print, and for comparisons."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import date
 from functools import partial
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lakehouse.bars import FATE_COLUMNS, PARTIAL_DDL, PRINT_COLUMNS, BarRules, fold_batches
-from lakehouse.crashpoints import crashpoint
-from lakehouse.gold_bars import replace_day
 from lakehouse.lake import Lake
 from lakehouse.tables.silver import TRADES
 
@@ -89,22 +87,3 @@ def last_batch(lake: Lake) -> int:
     """The highest batch in silver, -1 where it is empty."""
     found = lake.read(TRADES).agg(F.max("batch")).collect()[0][0]
     return -1 if found is None else int(found)
-
-
-def rebuild_bars(
-    lake: Lake, days: Iterable[date], through_batch: int, rules: BarRules, *, now: datetime, tasks: int
-) -> int:
-    """Replace the built bars of these dates by what silver says up to a batch, one commit a date; counts the dates.
-
-    The caller holds the owner's lease, so nothing merges into these bars meanwhile.
-    """
-    done = 0
-    for day in sorted(set(days)):
-        whole = bars_of_days(lake, [day], through_batch, rules, instruments=None, tasks=tasks).persist()
-        try:
-            replace_day(lake, day, whole, through_batch, grace_ms=rules.grace_ms, now=now)
-        finally:
-            whole.unpersist()
-        crashpoint("rebuild.after_day")
-        done += 1
-    return done

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,9 +58,13 @@ def spark_conf(settings: Settings) -> dict[str, str]:
 
 
 def prepare_workers() -> None:
-    """Let local Python workers run this interpreter, find our packages and agree on UTC; a cluster has the wheel."""
+    """Let local Python workers run this interpreter and find our packages, and put this process on UTC as Spark is.
+
+    PySpark gives timestamps as naive local times: in any other zone they would not be the instants the tables hold.
+    """
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
-    os.environ.setdefault("TZ", "UTC")
+    os.environ["TZ"] = "UTC"
+    time.tzset()
     root = str(Path(__file__).resolve().parent.parent)
     path = os.environ.get("PYTHONPATH", "")
     if root not in path.split(os.pathsep):

@@ -1,4 +1,4 @@
-"""The raw feed as files for people and crawlers: `<archive>/date=YYYY-MM-DD/symbol=XXX/part-000000042.jsonl.gz`.
+"""The raw feed as files for people and crawlers: `<archive>/date=YYYY-MM-DD/symbol=TICKER/part-000000042.jsonl.gz`.
 
 Streams from bronze with a checkpoint of its own. A batch is first written aside, then its files are moved to names that
 follow from the batch number: a batch that is repeated after a crash overwrites its own files, so every record is there

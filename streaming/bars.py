@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 
@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from lakehouse.bars import PRINT_COLUMNS, BarRules, fold_table
+from lakehouse.bars import PRINT_COLUMNS, BarRules, as_plain, fold_table
 from lakehouse.clock import Clock, to_ms
 from lakehouse.crashpoints import crashpoint
 from lakehouse.gold_bars import KEY, bounds_of_table, merge_bars
@@ -77,7 +77,7 @@ def bars_batch(
     remember(lake, state, facts)
     held = held_bars(lake, facts) if state.held_through >= facts.first_batch else ()
     context = replace(rules, referenced=referenced_keys(state, facts), held=held)
-    partials = pa.Table.from_batches([fold_table(batch, context)])
+    partials = pa.Table.from_batches([as_plain(fold_table(batch, context))])
     stale = stale_days(lake, partials, facts)
     bars = with_recomputed(lake, partials, stale, facts, rules)
     crashpoint("bars.before_merge")
@@ -181,10 +181,11 @@ def with_recomputed(
     instruments = lake.spark.createDataFrame(stale, INSTRUMENT_DAYS)
     days = [day for day, _ in stale]
     whole = bars_of_days(lake, days, facts.last_batch, rules, instruments=instruments, tasks=1)
-    replaced = _marked(whole.where("touched > 0").toArrow(), replaces=True, through_batch=facts.last_batch)
-    taken = set(_keys(replaced))
-    untouched = plain.filter(pa.array([key not in taken for key in _keys(plain)], pa.bool_()))
-    return pa.concat_tables([untouched, replaced.cast(untouched.schema)])
+    recomputed = whole.where("touched > 0").toArrow().cast(partials.schema)
+    replaced = _marked(recomputed, replaces=True, through_batch=facts.last_batch)
+    numbered = plain.select(KEY).append_column("row", pa.array(np.arange(plain.num_rows)))
+    untouched = numbered.join(replaced.select(KEY), list(KEY), join_type="left anti")["row"]
+    return pa.concat_tables([plain.take(untouched), replaced])
 
 
 def _marked(bars: pa.Table, *, replaces: bool, through_batch: int | None) -> pa.Table:
@@ -192,11 +193,6 @@ def _marked(bars: pa.Table, *, replaces: bool, through_batch: int | None) -> pa.
     count = bars.num_rows
     marked = bars.append_column("replaces", pa.array(np.full(count, replaces)))
     return marked.append_column("through_batch", pa.array([through_batch] * count, pa.int64()))
-
-
-def _keys(bars: pa.Table) -> Iterator[tuple[object, ...]]:
-    columns = [bars[name].cast(pa.int64()) if name == "bar_start" else bars[name] for name in KEY]
-    return zip(*(column.to_pylist() for column in columns), strict=True)
 
 
 def bars_writer(

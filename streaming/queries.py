@@ -14,12 +14,13 @@ from lakehouse.bars import BarRules
 from lakehouse.clock import Clock
 from lakehouse.lake import Lake
 from lakehouse.maintenance import maintain_between_batches
-from lakehouse.rebuild import last_batch, rebuild_bars, silver_days
+from lakehouse.rebuild import last_batch, silver_days
 from lakehouse.settings import Settings
 from lakehouse.tables import Table
 from lakehouse.tables.bronze import MARKET_EVENTS
 from lakehouse.tables.gold import BARS
 from lakehouse.tables.silver import TRADES
+from lakehouse.whole_days import rebuild_bars
 from streaming.bars import bars_writer
 from streaming.identity import Claim, claim, record
 from streaming.judge import Rules
@@ -126,6 +127,7 @@ def recover_bars(stream: Stream) -> int:
 
 
 def _rows_of(stream: Stream, table: Table, starting_at: int | None = None) -> DataFrame:
+    stream.lake.require_whole(table)
     reader = stream.lake.spark.readStream.format("delta")
     if starting_at is not None:
         reader = reader.option("startingVersion", starting_at)

@@ -1,4 +1,4 @@
-"""The inner loop of bars: prints, grouped by instrument and sorted by time, to bars of several lengths. Arrays only."""
+"""The inner loop of bars: prints, laid out by instrument and time, to bars of several lengths. Arrays only."""
 
 from __future__ import annotations
 
@@ -7,27 +7,102 @@ from numba import njit
 from numpy.typing import NDArray
 
 Longs = NDArray[np.int64]
+Codes = NDArray[np.int32]
 
 MOVES_LAST, MOVES_RANGE, COUNTS_VOLUME, COUNTS_VWAP = 1, 2, 4, 8
 MICROS = 1_000_000
 LIMB = 1 << 62  # sums are kept as hi * LIMB + lo, so that no sum of declared prints can overflow
 NEVER = (1 << 63) - 1
 ABSENT = -1
+NO_GROUP = -1
+REGULAR = 1  # a group is one instrument in one kind of session: instrument * 3 + (0 pre, 1 regular, 2 post)
 
-# Columns of the kernel's result, one row per bar.
+# Columns of a print as it is laid out: one cache line. TAGS are eligibility, fate and touched; PLACE is its input row.
+TRADED, RECEIVED, PRICE, SIZE, ORDER, BATCH, TAGS, PLACE = range(8)
+PRINT_WIDTH = 8
+ELIGIBILITY, FATE_SHIFT, TOUCHED_SHIFT, SYMBOL_SHIFT, SESSION_SHIFT = 0xFF, 8, 10, 11, 35
+FATE, SYMBOL_BITS = 3, (1 << 24) - 1
+
+# Columns of the result, one per bar.
 (
     GROUP, INTERVAL, START, END,
     OPEN, HIGH, LOW, CLOSE, OPEN_ORD, CLOSE_ORD,
     VOLUME_HI, VOLUME_LO, NOTIONAL_HI, NOTIONAL_LO, VWAP_VOLUME_HI, VWAP_VOLUME_LO, TRADES,
     FIRST_OPEN, FIRST_HIGH, FIRST_LOW, FIRST_CLOSE, FIRST_OPEN_ORD, FIRST_CLOSE_ORD,
     FIRST_VOLUME_HI, FIRST_VOLUME_LO, FIRST_TRADES,
-    LATE, CANCELLED, CORRECTED, TOUCHED, MIN_BATCH, SYMBOL,
-) = range(32)  # fmt: skip
-WIDTH = 32
+    LATE, CANCELLED, CORRECTED, TOUCHED, MIN_BATCH, SYMBOL, DAY_KEY,
+) = range(33)  # fmt: skip
+WIDTH = 33
 PRICES, FIRST_PRICES = OPEN, FIRST_OPEN
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
+def lay_out(
+    group: Codes, symbol: Codes, day_key: Codes, traded_us: Longs, received_us: Longs, price: Longs, size: Longs,
+    eligibility: Codes, order: Longs, batch: Longs, fate: Codes, touched: Codes, first_place: int, slots: Longs,
+    prints: Longs,
+) -> None:  # fmt: skip
+    """Put the prints of one batch of rows where their group lies; `slots` holds the next free place of each group.
+
+    Rows whose group is NO_GROUP build no bar. `fate` and `touched` may be empty: everyone lives, nobody is touched.
+    """
+    for at in range(len(group)):
+        if group[at] == NO_GROUP:
+            continue
+        to = slots[group[at]]
+        slots[group[at]] = to + 1
+        tags = (np.int64(day_key[at]) << SESSION_SHIFT) | (np.int64(symbol[at]) << SYMBOL_SHIFT)
+        tags |= np.int64(eligibility[at]) & ELIGIBILITY
+        if len(fate):
+            tags |= np.int64(fate[at]) << FATE_SHIFT
+        if len(touched):
+            tags |= np.int64(touched[at]) << TOUCHED_SHIFT
+        row = prints[to]
+        row[TRADED], row[RECEIVED] = traded_us[at] // 1000, received_us[at] // 1000
+        row[PRICE], row[SIZE], row[ORDER], row[BATCH] = price[at], size[at], order[at], batch[at]
+        row[TAGS], row[PLACE] = tags, first_place + at
+
+
+@njit(cache=True, nogil=True)
+def _put(rows: Longs, to: int, source: Longs, at: int) -> None:
+    for column in range(PRINT_WIDTH):
+        rows[to, column] = source[at, column]
+
+
+@njit(cache=True, nogil=True)
+def put_in_order(prints: Longs, first: int, last: int) -> None:
+    """Sort a stretch of prints by time. Tapes nearly are: what is out of order is set aside, sorted and merged in."""
+    newest, strays = prints[first, TRADED], 0
+    for at in range(first + 1, last):
+        if prints[at, TRADED] < newest:
+            strays += 1
+        else:
+            newest = prints[at, TRADED]
+    if strays == 0:
+        return
+    aside, kept, put = np.empty((strays, PRINT_WIDTH), np.int64), first + 1, 0
+    newest = prints[first, TRADED]
+    for at in range(first + 1, last):
+        if prints[at, TRADED] < newest:
+            _put(aside, put, prints, at)
+            put += 1
+        else:
+            newest = prints[at, TRADED]
+            _put(prints, kept, prints, at)
+            kept += 1
+    by_time = np.argsort(aside[:, TRADED])
+    inside, outside, to = kept - 1, strays - 1, last - 1
+    while outside >= 0:
+        if inside >= first and prints[inside, TRADED] > aside[by_time[outside], TRADED]:
+            _put(prints, to, prints, inside)
+            inside -= 1
+        else:
+            _put(prints, to, aside, by_time[outside])
+            outside -= 1
+        to -= 1
+
+
+@njit(cache=True, nogil=True)
 def _add(row: Longs, hi: int, amount: int) -> None:
     row[hi + 1] += amount
     if row[hi + 1] >= LIMB:
@@ -35,7 +110,7 @@ def _add(row: Longs, hi: int, amount: int) -> None:
         row[hi] += 1
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _price_in(row: Longs, at: int, price: int, order: int, eligibility: int) -> None:
     """Let one print move open, high, low and close. At equal order the lower price opens and the higher closes."""
     open_ord, close_ord = at + 4, at + 5
@@ -51,22 +126,17 @@ def _price_in(row: Longs, at: int, price: int, order: int, eligibility: int) -> 
             row[at + 2] = price
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def notional_micros(price: int, size: int) -> int:
     """price x size in whole millionths, half up, without leaving 64 bits (given the declared caps)."""
     whole, part = size // MICROS, size % MICROS
     return price * whole + (price * part + MICROS // 2) // MICROS
 
 
-@njit(cache=True)
-def _is_new_bar(row: Longs, group: int, start: int) -> bool:
-    return row[GROUP] != group or row[START] != start
-
-
-@njit(cache=True)
-def _begin(row: Longs, group: int, interval: int, start: int, end: int) -> None:
+@njit(cache=True, nogil=True)
+def _begin(row: Longs, group: int, interval: int, start: int, end: int, day_key: int) -> None:
     row[:] = 0
-    row[GROUP], row[INTERVAL], row[START], row[END] = group, interval, start, end
+    row[GROUP], row[INTERVAL], row[START], row[END], row[DAY_KEY] = group, interval, start, end, day_key
     for at in range(6):
         row[PRICES + at] = ABSENT
         row[FIRST_PRICES + at] = ABSENT
@@ -74,7 +144,7 @@ def _begin(row: Longs, group: int, interval: int, start: int, end: int) -> None:
     row[SYMBOL] = NEVER
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def bar_bounds(traded: int, opens: int, closes: int, length: int) -> tuple[int, int]:
     """Start and end of the bar of `length` ms that holds an instant; the last may be short, length 0 is the session."""
     if length == 0:
@@ -84,7 +154,7 @@ def bar_bounds(traded: int, opens: int, closes: int, length: int) -> tuple[int, 
     return start, min(start + length, closes)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def held_through(held_keys: Longs, held_batch: Longs, group: int, interval: int, start: int) -> int:
     """Last silver batch a bar already holds from a recompute, -1 where it was never recomputed."""
     low, high = 0, len(held_batch)
@@ -102,75 +172,108 @@ def held_through(held_keys: Longs, held_batch: Longs, group: int, interval: int,
     return -1
 
 
-@njit(cache=True)
-def _write(row: Longs, out: Longs, count: int) -> int:
-    """Put a finished bar into the result, unless no print came into it."""
-    if row[GROUP] == ABSENT or row[MIN_BATCH] == NEVER:
-        return count
-    out[count] = row
-    return count + 1
-
-
-@njit(cache=True)
-def fold(
-    order_in: Longs, group: Longs, symbol: Longs, opens: Longs, closes: Longs, traded: Longs, received: Longs,
-    price: Longs, size: Longs, eligibility: Longs, order: Longs, batch: Longs, dead_at: Longs, fate: Longs,
-    touched: Longs, lengths: Longs, daily: Longs, grace: int, held_keys: Longs, held_batch: Longs, out: Longs,
-) -> int:  # fmt: skip
-    """Fold prints into bars, one row of `out` each, and return how many there are; `out` must have room for all.
-
-    `order_in` visits the prints by (group, traded). `fate` is 0 for a living print, 1 cancelled, 2 corrected;
-    `dead_at` is when the word of its death was received (NEVER for the living). `lengths` are bar lengths in ms, 0
-    meaning the session; `daily[k]` is 1 where interval k is built from regular sessions only; a group is one
-    instrument in one session.
-    """
-    count = 0
-    row = np.zeros(WIDTH, np.int64)
-    for interval in range(len(lengths)):
-        row[GROUP] = ABSENT
-        through = np.int64(-1)
-        for visit in range(len(order_in)):
-            at = order_in[visit]
-            if daily[interval] == 1 and group[at] % 3 != 1:
-                continue
-            start, end = bar_bounds(traded[at], opens[at], closes[at], lengths[interval])
-            if _is_new_bar(row, group[at], start):
-                count = _write(row, out, count)
-                _begin(row, group[at], interval, start, end)
-                through = held_through(held_keys, held_batch, group[at], interval, start)
-            if batch[at] <= through:
-                continue
-            _print_in(row, end + grace, traded[at], received[at], price[at], size[at], eligibility[at], order[at],
-                      dead_at[at], fate[at])  # fmt: skip
-            row[TOUCHED] += touched[at]
-            row[MIN_BATCH] = min(row[MIN_BATCH], batch[at])
-            row[SYMBOL] = min(row[SYMBOL], symbol[at])
-        count = _write(row, out, count)
-    return count
-
-
-@njit(cache=True)
-def _print_in(
-    row: Longs, cut: int, traded: int, received: int, price: int, size: int, eligibility: int, order: int,
-    dead_at: int, fate: int,
-) -> None:  # fmt: skip
-    """Let one print into the bar as it is now, and into the bar as first published if it was in by the cut."""
-    if received > cut:
+@njit(cache=True, nogil=True)
+def _print_in(row: Longs, one: Longs, cut: int) -> None:
+    """Let one print into the bar as it is now, and count what the bar as first published did not have."""
+    tags = one[TAGS]
+    fate = (tags >> FATE_SHIFT) & FATE
+    if one[RECEIVED] > cut:
         row[LATE] += 1
     if fate == 1:
         row[CANCELLED] += 1
     elif fate == 2:
         row[CORRECTED] += 1
     else:
-        _price_in(row, PRICES, price, order, eligibility)
+        eligibility = tags & ELIGIBILITY
+        _price_in(row, PRICES, one[PRICE], one[ORDER], eligibility)
         if eligibility & COUNTS_VOLUME:
-            _add(row, VOLUME_HI, size)
+            _add(row, VOLUME_HI, one[SIZE])
             row[TRADES] += 1
         if eligibility & COUNTS_VWAP:
-            _add(row, NOTIONAL_HI, notional_micros(price, size))
-            _add(row, VWAP_VOLUME_HI, size)
-    if received <= cut < dead_at:
-        _price_in(row, FIRST_PRICES, price, order, eligibility)
-        if eligibility & COUNTS_VOLUME:
-            _add(row, FIRST_VOLUME_HI, size)
-            row[FIRST_TRADES] += 1
+            _add(row, NOTIONAL_HI, notional_micros(one[PRICE], one[SIZE]))
+            _add(row, VWAP_VOLUME_HI, one[SIZE])
+    row[TOUCHED] += (tags >> TOUCHED_SHIFT) & 1
+    row[MIN_BATCH] = min(row[MIN_BATCH], one[BATCH])
+    row[SYMBOL] = min(row[SYMBOL], (tags >> SYMBOL_SHIFT) & SYMBOL_BITS)
+
+
+@njit(cache=True, nogil=True)
+def _print_in_first(row: Longs, one: Longs, cut: int, dead_at: Longs) -> None:
+    """Let one print into the bar as first published, if it was in and alive at the cut."""
+    dies = ((one[TAGS] >> FATE_SHIFT) & FATE) != 0
+    if one[RECEIVED] > cut or (dies and dead_at[one[PLACE]] <= cut):
+        return
+    eligibility = one[TAGS] & ELIGIBILITY
+    _price_in(row, FIRST_PRICES, one[PRICE], one[ORDER], eligibility)
+    if eligibility & COUNTS_VOLUME:
+        _add(row, FIRST_VOLUME_HI, one[SIZE])
+        row[FIRST_TRADES] += 1
+
+
+@njit(cache=True, nogil=True)
+def _first_from_now(row: Longs) -> None:
+    """Nothing came late and nothing died: what was first published is what is."""
+    for at in range(6):
+        row[FIRST_PRICES + at] = row[PRICES + at]
+    row[FIRST_VOLUME_HI], row[FIRST_VOLUME_LO] = row[VOLUME_HI], row[VOLUME_LO]
+    row[FIRST_TRADES] = row[TRADES]
+
+
+@njit(cache=True, nogil=True)
+def _fold_bar(
+    prints: Longs, first: int, last: int, first_key: int, opens_of: Longs, closes_of: Longs, dead_at: Longs,
+    length: int, grace: int, held_keys: Longs, held_batch: Longs, group: int, interval: int, row: Longs,
+) -> int:  # fmt: skip
+    """Fold the bar that begins with print `first` into `row`, and say where the next begins."""
+    day_key = prints[first, TAGS] >> SESSION_SHIFT
+    closes = closes_of[day_key]
+    start, end = bar_bounds(prints[first, TRADED], opens_of[day_key], closes, length)
+    through = held_through(held_keys, held_batch, group, interval, start)
+    _begin(row, group, interval, start, end, first_key + day_key)
+    at, cut = first, end + grace
+    while at < last and (prints[at, TRADED] < end or end == closes) and prints[at, TAGS] >> SESSION_SHIFT == day_key:
+        if prints[at, BATCH] > through:
+            _print_in(row, prints[at], cut)
+        at += 1
+    if row[LATE] + row[CANCELLED] + row[CORRECTED] == 0:
+        _first_from_now(row)
+        return at
+    for again in range(first, at):
+        if prints[again, BATCH] > through:
+            _print_in_first(row, prints[again], cut, dead_at)
+    return at
+
+
+@njit(cache=True, nogil=True)
+def fold(
+    prints: Longs, bounds: Longs, first_key: int, opens_of: Longs, closes_of: Longs, dead_at: Longs, lengths: Longs,
+    daily: Longs, grace: int, held_keys: Longs, held_batch: Longs, out: Longs,
+) -> int:  # fmt: skip
+    """Fold laid-out prints into bars, one column of `out` each, and return how many; `out` must have room for all.
+
+    Group g lies from bounds[g] to bounds[g + 1]. `opens_of` and `closes_of` say for each day key from `first_key` on
+    when its session opens and closes. In the tags fate is 0 for a living print, 1 cancelled, 2 corrected; `dead_at`
+    is, by input row, when the word of its death was received. `lengths` are bar lengths in ms, 0 meaning the session;
+    `daily[k]` is 1 where interval k is built from regular sessions only.
+    """
+    count = 0
+    row = np.zeros(WIDTH, np.int64)
+    for group in range(len(bounds) - 1):
+        first, last = bounds[group], bounds[group + 1]
+        if first == last:
+            continue
+        put_in_order(prints, first, last)
+        for interval in range(len(lengths)):
+            if daily[interval] == 1 and group % 3 != REGULAR:
+                continue
+            at = first
+            while at < last:
+                at = _fold_bar(
+                    prints, at, last, first_key, opens_of, closes_of, dead_at, lengths[interval], grace, held_keys,
+                    held_batch, group, interval, row,
+                )  # fmt: skip
+                if row[MIN_BATCH] != NEVER:
+                    for column in range(WIDTH):
+                        out[column, count] = row[column]
+                    count += 1
+    return count

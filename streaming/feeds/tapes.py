@@ -123,7 +123,7 @@ def raw_time(payload: bytes) -> int | None:
 
 
 def archive_records(folder: str | Path, first: date, last: date) -> Iterator[Record]:
-    """Records of the JSON Lines archive (`date=YYYY-MM-DD/symbol=XXX/*.jsonl[.gz]`), bytes verbatim, key = symbol.
+    """Records of the JSON Lines archive (`date=YYYY-MM-DD/symbol=TICKER/*.jsonl[.gz]`), bytes verbatim, key = symbol.
 
     Sorted by time within each date, which is held in memory: nobody can hold thousands of files open to merge them.
     """

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
+from lakehouse import whole_days
 from lakehouse.lake import Lake
-from lakehouse.rebuild import rebuild_bars
 from streaming import bars
 from streaming.rules import bar_rules
 from tests.faults import stories
@@ -68,9 +68,21 @@ def test_rows_a_recompute_already_holds_are_not_counted_again_when_they_are_stre
     assert_well_told(told)
 
 
+@pytest.mark.parametrize("most", [1, 1_000_000])
+def test_a_rebuild_alone_ends_as_told_however_many_files_a_task_opens(
+    told: Direct, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(whole_days, "PRINTS_A_TASK", most)
+
+    recompute_through(told, 2)
+
+    assert_well_told(told)
+    assert told.lake.files.names(f"{told.lake.root}/_staging") == []
+
+
 def recompute_through(told: Direct, batch: int) -> None:
     days = [date(2024, 11, 26), date(2024, 11, 27)]
-    rebuild_bars(told.lake, days, batch, bar_rules(told.rules, told.settings), now=NOW, tasks=1)
+    whole_days.rebuild_bars(told.lake, days, batch, bar_rules(told.rules, told.settings), now=NOW, tasks=1)
 
 
 def test_cancels_merged_instead_of_recomputed_are_caught(told: Direct, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lakehouse.bars import INTERVALS, PARTIAL, BarRules, fold_table
+from lakehouse.bars import INTERVALS, PARTIAL, BarRules, as_plain, fold_table
 from lakehouse.reference.calendar import session_arrays, sessions_for
 
 DAY = date(2024, 7, 3)  # a half day: the regular session ends at 13:00 New York, 17:00 UTC
@@ -125,7 +125,7 @@ def plain_prices(prints: list[Given], prefix: str) -> dict[str, Any]:
 
 
 def folded(prints: list[Given], rules: BarRules = RULES) -> dict[tuple[str, str, datetime], dict[str, Any]]:
-    rows = fold_table(table(prints), rules).to_pylist()
+    rows = as_plain(fold_table(table(prints), rules)).to_pylist()
     assert all(row["session_date"] == DAY for row in rows)
     keys = [(row["instrument_id"], row["interval"], row["bar_start"]) for row in rows]
     assert len(set(keys)) == len(keys), "one bar must come out once"
@@ -217,7 +217,7 @@ def test_cancels_and_prints_outside_every_session_build_no_bar() -> None:
     prints = prints.set_column(prints.column_names.index("kind"), "kind", pa.array(["cancel", "trade"]))
     prints = prints.set_column(prints.column_names.index("session"), "session", pa.array(["regular", "none"]))
 
-    bars = fold_table(prints, RULES)
+    bars = as_plain(fold_table(prints, RULES))
 
     assert bars.num_rows == 0
     assert bars.schema == PARTIAL

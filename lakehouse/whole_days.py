@@ -1,0 +1,280 @@
+"""Every bar of whole dates, by the files of silver: workers get file names, not rows, and leave Parquet for a MERGE.
+
+Each task opens a stretch of row groups, decodes the columns a bar needs, folds them, and writes its bars beside the
+tables. Stretches share few bars: daily ones, those at their edges, those late prints went into. Bars that could be
+shared, by the times the other stretches hold, go into a file of their own; the hashes of their keys tell which are, and
+those are combined.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from urllib.parse import unquote, urlparse
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from lakehouse.bars import NAMES, PARTIAL, PARTIAL_DDL, PRINT_COLUMNS, BarRules, fold_table
+from lakehouse.clock import to_ms
+from lakehouse.crashpoints import crashpoint
+from lakehouse.gold_bars import KEY, SUMS, replace_day
+from lakehouse.lake import Lake
+from lakehouse.rebuild import bars_of_days, deaths, events_about
+from lakehouse.tables.silver import TRADES
+
+Longs = NDArray[np.int64]
+
+PRINTS_A_TASK = 2_500_000  # some 800 MB of a worker's memory
+NAME_COLUMNS = ["instrument_id", "interval", "session", "symbol"]
+HASH = "key_hash"
+OWN, SHARED = "own", "shared"
+FOREVER_MS = 1 << 50
+CLAMPED_MS = 600_000  # closing prints up to ten minutes outside a session count for its last bar (DECISIONS 8)
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A row group of a file of silver."""
+
+    file: str
+    row_group: int
+    rows: int
+    first_batch: int
+    since_ms: int
+    until_ms: int
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a task is told: which stretch of parts it folds, of which dates, up to which batch, and where bars go.
+
+    `deaths` are the prints of these dates that an event took away.
+    """
+
+    stretches: Sequence[Sequence[Part]]
+    days: tuple[date, ...]
+    through_batch: int
+    rules: BarRules
+    deaths: pa.Table
+    staging: str
+
+
+def reads_files(lake: Lake) -> bool:
+    """Whether workers can open the files of the warehouse by themselves: on a disk, not (yet) in a store."""
+    return urlparse(lake.root).scheme in ("", "file")
+
+
+@contextmanager
+def bars_of_whole_days(
+    lake: Lake, days: Iterable[date], through_batch: int, rules: BarRules, *, tasks: int
+) -> Iterator[DataFrame]:
+    """Every bar of these dates from silver up to a batch. The frame lives as long as the context."""
+    wanted = tuple(sorted(set(days)))
+    if not reads_files(lake):
+        whole = bars_of_days(lake, wanted, through_batch, rules, instruments=None, tasks=tasks).persist()
+        try:
+            yield whole
+        finally:
+            whole.unpersist()
+        return
+    staging = f"{urlparse(lake.root).path.rstrip('/')}/_staging/bars-{uuid.uuid4().hex}"
+    try:
+        yield _staged(lake, wanted, through_batch, rules, staging)
+    finally:
+        lake.files.delete(staging)
+
+
+def _staged(lake: Lake, days: tuple[date, ...], through_batch: int, rules: BarRules, staging: str) -> DataFrame:
+    silver = lake.read(TRADES).where((F.col("batch") <= through_batch) & F.col("session_date").isin(list(days)))
+    stretches = stretches_of(parts_of(silver.inputFiles()), PRINTS_A_TASK)
+    if not stretches:
+        return lake.spark.createDataFrame([], PARTIAL_DDL)
+    work = Work(stretches, days, through_batch, rules, deaths_of(lake, days, through_batch), staging)
+    lake.files.make_folder(staging)
+    told = _run(lake, lambda number: fold_stretch(work, number), len(stretches), "number int, hashes binary").toArrow()
+    hashes = {row["number"]: np.frombuffer(row["hashes"], np.int64) for row in told.to_pylist()}
+    contested = contested_keys(hashes.values())
+    own = lake.spark.read.schema(PARTIAL_DDL).parquet(f"{staging}/{OWN}-*")
+    if not len(contested):
+        return own.union(lake.spark.read.schema(PARTIAL_DDL).parquet(f"{staging}/{SHARED}-*"))
+    keys = F.broadcast(lake.spark.createDataFrame(pa.table({HASH: contested})))
+    shared = lake.spark.read.schema(f"{PARTIAL_DDL}, {HASH} bigint").parquet(f"{staging}/{SHARED}-*")
+    combined(shared.join(keys, on=HASH, how="left_semi")).write.parquet(f"{staging}/combined")
+    rest = shared.join(keys, on=HASH, how="left_anti")
+    together = lake.spark.read.schema(PARTIAL_DDL).parquet(f"{staging}/combined")
+    return own.unionByName(rest.drop(HASH)).unionByName(together)
+
+
+def _run(lake: Lake, task: Callable[[int], Iterator[pa.RecordBatch]], count: int, ddl: str) -> DataFrame:
+    """One task for each number below `count`, and the rows they give."""
+
+    def numbered(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for number in batch.column(0).to_pylist():
+                yield from task(number)
+
+    return lake.spark.range(0, count, 1, count).mapInArrow(numbered, ddl)
+
+
+def deaths_of(lake: Lake, days: tuple[date, ...], through_batch: int) -> pa.Table:
+    """The prints of these dates that cancels and corrections took away; files without such events are not opened."""
+    events = events_about(lake.read(TRADES).where(F.col("batch") <= through_batch), days)
+    if events.isEmpty():
+        return pa.table({"session_date": [], "trade_id": [], "dead_at": [], "fate": []})
+    return deaths(events).where(F.col("session_date").isin(list(days))).toArrow()
+
+
+def parts_of(files: Iterable[str]) -> list[Part]:
+    """The row groups of these files (addresses as Spark gives them), in order of arrival."""
+    found: list[Part] = []
+    for address in files:
+        path = unquote(urlparse(address).path)
+        footer = pq.read_metadata(path)
+        names = footer.schema.to_arrow_schema().names
+        for number in range(footer.num_row_groups):
+            group = footer.row_group(number)
+            noted = {name: group.column(names.index(name)).statistics for name in ("batch", "traded_at")}
+            batch, traded = ((one.min, one.max) if one and one.has_min_max else None for one in noted.values())
+            since, until = (to_ms(one) for one in traded) if traded else (0, FOREVER_MS)
+            found.append(Part(path, number, group.num_rows, batch[0] if batch else 0, since, until))
+    return sorted(found, key=lambda part: (part.first_batch, part.file, part.row_group))
+
+
+def stretches_of(parts: Iterable[Part], most: int) -> list[list[Part]]:
+    """Parts in a row, together, as long as they hold no more rows than `most`."""
+    found: list[list[Part]] = []
+    held = 0
+    for part in parts:
+        if found and held + part.rows <= most:
+            found[-1].append(part)
+            held += part.rows
+        else:
+            found.append([part])
+            held = part.rows
+    return found
+
+
+def fold_stretch(work: Work, number: int) -> Iterator[pa.RecordBatch]:
+    """Fold one stretch, leave its bars as files, and say the hashes of the keys others may hold too, in their order."""
+    columns = [name for name in PRINT_COLUMNS if name != "trade_id" or work.deaths.num_rows]
+    rows = [_wanted(_read(part, columns), work) for part in work.stretches[number]]
+    bars = fold_table(with_fates(pa.concat_tables(rows), work.deaths), work.rules)
+    may_be_shared = pa.array(within_reach(bars, [one for at, one in enumerate(work.stretches) if at != number]))
+    own, shared = bars.filter(pc.invert(may_be_shared)), bars.filter(may_be_shared)
+    hashes = key_hashes(shared)
+    _write(own, f"{work.staging}/{OWN}-{number:05d}")
+    _write(shared.append_column(HASH, pa.array(hashes)), f"{work.staging}/{SHARED}-{number:05d}")
+    yield pa.record_batch({"number": pa.array([number], pa.int32()), "hashes": pa.array([hashes.tobytes()])})
+
+
+def _write(bars: pa.RecordBatch, path: str) -> None:
+    pq.write_table(
+        pa.Table.from_batches([bars]), path, compression="lz4", use_dictionary=NAME_COLUMNS, write_statistics=False,
+        store_decimal_as_integer=True,
+    )  # fmt: skip
+
+
+def within_reach(bars: pa.RecordBatch, others: Iterable[Sequence[Part]]) -> NDArray[np.bool_]:
+    """Whether another stretch holds prints of a bar's time. The first and last bar of a session reach to its ends."""
+    start, end = (bars[name].cast(pa.int64()).to_numpy() // 1_000 for name in ("bar_start", "bar_end"))
+    found = np.zeros(len(start), bool)
+    for parts in others:
+        since, until = min(part.since_ms for part in parts), max(part.until_ms for part in parts)
+        found |= (end > since - CLAMPED_MS) & (start <= until + CLAMPED_MS)
+    return found
+
+
+def _read(part: Part, columns: list[str]) -> pa.Table:
+    with pq.ParquetFile(part.file, read_dictionary=list(NAMES)) as file:
+        return file.read_row_group(part.row_group, columns=columns, use_threads=False)
+
+
+def _wanted(rows: pa.Table, work: Work) -> pa.Table:
+    """The rows of the wanted dates and batches; most files hold no others."""
+    newest, span = pc.max(rows["batch"]).as_py(), pc.min_max(rows["session_date"]).as_py()
+    if newest <= work.through_batch and span["min"] == span["max"] and span["min"] in work.days:
+        return rows
+    of_days = pc.is_in(rows["session_date"], value_set=pa.array(work.days, pa.date32()))
+    return rows.filter(pc.and_(of_days, pc.less_equal(rows["batch"], work.through_batch)))
+
+
+def with_fates(prints: pa.Table, dead: pa.Table) -> pa.Table:
+    """Prints with FATE_COLUMNS, where anything died at all."""
+    if not dead.num_rows:
+        return prints
+    fates = {(row["session_date"], row["trade_id"]): row for row in dead.to_pylist()}
+    suspects = np.flatnonzero(pc.is_in(prints["trade_id"], value_set=pc.unique(dead["trade_id"])).to_numpy())
+    fate, dead_at = np.zeros(prints.num_rows, np.int32), np.zeros(prints.num_rows, np.int64)
+    keys = prints.select(["session_date", "trade_id"]).take(suspects).to_pylist()
+    for place, key in zip(suspects, keys, strict=True):
+        found = fates.get((key["session_date"], key["trade_id"]))
+        if found is not None:
+            fate[place], dead_at[place] = found["fate"], round(found["dead_at"].timestamp() * 1_000_000)
+    instants = pa.array(dead_at, mask=fate == 0).cast(pa.timestamp("us", "UTC"))
+    return prints.append_column("dead_at", instants).append_column("fate", pa.array(fate))
+
+
+def key_hashes(bars: pa.RecordBatch) -> Longs:
+    """A number of 64 bits for each bar's key, the same in every process."""
+    hashed = {}
+    for name in ("instrument_id", "interval"):
+        texts = bars[name].dictionary.to_pylist()
+        words = [int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest()) for text in texts]
+        hashed[name] = np.array(words, np.uint64)[bars[name].indices.to_numpy()]
+    mixed = bars["bar_start"].cast(pa.int64()).to_numpy().view(np.uint64) * GOLDEN
+    for part in (hashed["instrument_id"], hashed["interval"] * GOLDEN):
+        mixed = (mixed ^ (mixed >> np.uint64(29)) ^ part) * GOLDEN
+    found: Longs = (mixed ^ (mixed >> np.uint64(32))).view(np.int64)
+    return found
+
+
+def contested_keys(hashes: Iterable[Longs]) -> Longs:
+    """The hashes that were reported more than once, each once."""
+    every = np.sort(np.concatenate([np.empty(0, np.int64), *hashes]))
+    return np.unique(every[1:][every[1:] == every[:-1]])
+
+
+def combined(parts: DataFrame) -> DataFrame:
+    """Partial bars of one key as one bar: the same monoid the stream merges by."""
+    totals = {name: F.sum(name) for name in (*SUMS, "touched")}
+    first, last = {}, {}
+    for prefix in ("", "first_"):
+        opened, closed = f"{prefix}open_ord", f"{prefix}close_ord"
+        first[prefix] = F.min(F.when(F.col(opened).isNotNull(), F.struct(opened, f"{prefix}open")))
+        last[prefix] = F.max(F.when(F.col(closed).isNotNull(), F.struct(closed, f"{prefix}close")))
+        totals[f"{prefix}open"], totals[opened] = (first[prefix][name] for name in (f"{prefix}open", opened))
+        totals[f"{prefix}close"], totals[closed] = (last[prefix][name] for name in (f"{prefix}close", closed))
+        totals[f"{prefix}high"], totals[f"{prefix}low"] = F.max(f"{prefix}high"), F.min(f"{prefix}low")
+    for name in ("bar_end", "session_date", "session", "symbol", "min_batch"):
+        totals[name] = F.min(name)
+    types: dict[str, Any] = {field.name: field.dataType for field in parts.schema}
+    together = parts.groupBy(*KEY).agg(*(total.alias(name) for name, total in totals.items()))
+    return together.select(*(F.col(name).cast(types[name]).alias(name) for name in PARTIAL.names))
+
+
+def rebuild_bars(
+    lake: Lake, days: Iterable[date], through_batch: int, rules: BarRules, *, now: datetime, tasks: int
+) -> int:
+    """Replace the built bars of these dates by what silver says up to a batch, one commit a date; counts the dates.
+
+    The caller holds the owner's lease, so nothing merges into these bars meanwhile.
+    """
+    done = 0
+    for day in sorted(set(days)):
+        with bars_of_whole_days(lake, [day], through_batch, rules, tasks=tasks) as whole:
+            replace_day(lake, day, whole, through_batch, grace_ms=rules.grace_ms, now=now)
+        crashpoint("rebuild.after_day")
+        done += 1
+    return done

@@ -1,0 +1,136 @@
+"""Whole dates by the files of silver: however the prints lie in files, bars come out as if all were folded at once."""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from pyspark.sql import SparkSession
+
+from lakehouse.bars import PARTIAL, as_plain, fold_table
+from lakehouse.whole_days import (
+    OWN,
+    SHARED,
+    Part,
+    Work,
+    combined,
+    contested_keys,
+    fold_stretch,
+    key_hashes,
+    parts_of,
+    stretches_of,
+)
+from tests.unit.test_bars_fold import BOUNDS, DAY, RULES, Given, table
+
+SIX = Decimal("0.000001")
+KEY = ("instrument_id", "interval", "bar_start")
+NOBODY = pa.table({"session_date": [], "trade_id": [], "dead_at": [], "fate": []})
+
+
+def day_of_prints(seed: int, count: int) -> pa.Table:
+    """Prints of a half day in order of arrival: bursts, some hours late, some beyond the closing bell, some dying."""
+    dice, found = random.Random(seed), []
+    opens, closes = BOUNDS[(DAY, "regular")]
+    width = int((closes - opens).total_seconds() * 1000)
+    for number in range(count):
+        at = opens + timedelta(milliseconds=number * width // count + dice.randint(-2_000, 2_000))
+        at += timedelta(minutes=9) if dice.random() < 0.02 and number > count * 0.9 else timedelta()
+        delay = dice.choice([0, 40, 10_001, 70_000, 7_200_000]) if dice.random() < 0.1 else 5
+        dies = dice.random() < 0.05
+        one = Given(
+            dice.choice("ABC"), "regular", at, delay, Decimal(dice.randint(1, 10**8)).scaleb(-6).quantize(SIX),
+            Decimal(dice.randint(1, 10**9)).scaleb(-6).quantize(SIX), dice.choice([15, 15, 12, 4, 3]), number % 7,
+            batch=number // 50, fate=dice.randint(1, 2) if dies else 0, dead_after_ms=90_000 if dies else None,
+        )  # fmt: skip
+        found.append(one)
+    return table(sorted(found, key=lambda one: one.received_at))
+
+
+def written(prints: pa.Table, folder: Path, pieces: int) -> list[str]:
+    """Prints as that many files, the later ones with two row groups."""
+    size = -(-prints.num_rows // pieces)
+    for number in range(pieces):
+        piece = prints.slice(number * size, size).drop_columns(["dead_at", "fate"])
+        group = None if number < pieces // 2 else max(1, -(-piece.num_rows // 2))
+        pq.write_table(piece, folder / f"part {number}.parquet", row_group_size=group, store_decimal_as_integer=True)
+    return [f"file://{folder}/part%20{number}.parquet" for number in range(pieces)]
+
+
+def dead(prints: pa.Table) -> pa.Table:
+    gone = prints.filter(pc.greater(prints["fate"], 0))
+    return gone.select(["session_date", "trade_id", "dead_at", "fate"])
+
+
+def by_key(rows: list[dict[str, Any]]) -> dict[tuple[Any, ...], dict[str, Any]]:
+    found = {tuple(row[name] for name in KEY): row for row in rows}
+    assert len(found) == len(rows), "one bar must come out once"
+    return found
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_bars_of_stretches_together_are_the_bars_of_all_prints(
+    spark: SparkSession, tmp_path: Path, shuffled: bool
+) -> None:
+    prints = day_of_prints(7, 900)
+    if shuffled:
+        prints = prints.take(random.Random(3).sample(range(prints.num_rows), prints.num_rows))
+    stretches = stretches_of(parts_of(written(prints, tmp_path, 6)), 200)
+    work = Work(stretches, (DAY,), 1 << 60, RULES, dead(prints), str(tmp_path))
+
+    said = [next(fold_stretch(work, number)) for number in range(len(stretches))]
+
+    own = [pq.read_table(file, schema=PARTIAL) for file in sorted(tmp_path.glob(f"{OWN}-*"))]
+    shared = pa.concat_tables([pq.read_table(file, schema=PARTIAL) for file in sorted(tmp_path.glob(f"{SHARED}-*"))])
+    together = combined(spark.createDataFrame(shared)).select(*PARTIAL.names).toArrow().cast(PARTIAL)
+    rows = [row for one in (*own, together) for row in one.to_pylist()]
+    assert by_key(rows) == by_key(as_plain(fold_table(prints, RULES)).to_pylist())
+    assert len(stretches) > 4
+    contested = contested_keys([np.frombuffer(one["hashes"][0].as_py(), np.int64) for one in said])
+    assert 0 < len(contested) <= together.num_rows < shared.num_rows
+
+
+def test_the_hash_of_a_key_says_nothing_of_its_stretch_and_tells_keys_apart() -> None:
+    whole = fold_table(day_of_prints(1, 400), RULES)
+    some = whole.slice(100, 50)
+
+    hashes = key_hashes(whole)
+
+    assert len(set(hashes.tolist())) == whole.num_rows
+    assert key_hashes(some).tolist() == hashes[100:150].tolist()
+
+
+def test_stretches_hold_parts_in_order_of_arrival_and_no_more_rows_than_said() -> None:
+    parts = [Part(f"f{number}", 0, rows, number, 0, 1) for number, rows in enumerate([5, 5, 5, 30, 1])]
+
+    assert [[part.rows for part in one] for one in stretches_of(parts, 10)] == [[5, 5], [5], [30], [1]]
+
+
+def test_files_are_sorted_by_their_first_batch_and_know_their_times(tmp_path: Path) -> None:
+    prints = day_of_prints(2, 300)
+
+    parts = parts_of(reversed(written(prints, tmp_path, 3)))
+
+    assert [part.first_batch for part in parts] == sorted(part.first_batch for part in parts)
+    assert sorted(Path(part.file).stem for part in parts) == ["part 0", "part 1", "part 1", "part 2", "part 2"]
+    assert sum(part.rows for part in parts) == 300
+    assert all(part.since_ms < part.until_ms for part in parts)
+
+
+def test_rows_of_other_dates_and_later_batches_are_left_out(tmp_path: Path) -> None:
+    prints = day_of_prints(4, 200).drop_columns(["dead_at", "fate"])
+    (file,) = written(day_of_prints(4, 200), tmp_path, 1)
+    early = prints.filter(pc.less_equal(prints["batch"], 1))
+    stretches = [parts_of([file])]
+
+    for days, expected in (((DAY,), early), ((DAY - timedelta(days=1),), prints.slice(0, 0))):
+        next(fold_stretch(Work(stretches, days, 1, RULES, NOBODY, str(tmp_path)), 0))
+        bars = pq.read_table(tmp_path / f"{OWN}-00000", schema=PARTIAL)
+        assert by_key(bars.to_pylist()) == by_key(as_plain(fold_table(expected, RULES)).to_pylist())
