@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import boto3
+from botocore.config import Config
 from pydantic import SecretStr
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -19,15 +20,18 @@ from streaming.feeds.kafka_sink import KafkaSink, kafka_producer
 from streaming.feeds.kinesis_sink import KinesisSink
 from streaming.feeds.sinks import FilesSink, Sink
 
+NETWORK = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 2})
+
 
 def kinesis_client(kinesis: KinesisSettings) -> object:
-    """A Kinesis client for the endpoint, region and keys of the settings."""
+    """A Kinesis client for the endpoint, region and keys of the settings; the sink does most of the retrying."""
     return boto3.client(
         "kinesis",
         region_name=kinesis.region,
         endpoint_url=kinesis.endpoint,
         aws_access_key_id=_plain(kinesis.access_key),
         aws_secret_access_key=_plain(kinesis.secret_key),
+        config=NETWORK,
     )
 
 

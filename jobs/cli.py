@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from rich.console import Console
 
 from lakehouse.configuration import LoadedSettings, load_settings
+from lakehouse.damage import damaged_file
 from lakehouse.errors import TickhouseError
 from lakehouse.settings import Settings
 
@@ -85,8 +86,13 @@ def run(body: Body, parser: argparse.ArgumentParser, argv: Sequence[str] | None 
         # The reader of our output has left (`| head`). Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
-    except Exception:  # noqa: BLE001 - the outermost frame: whatever it is must show itself and end in a failure
-        traceback.print_exc()
+    except Exception as error:  # noqa: BLE001 - the outermost frame: whatever it is must show itself, end in a failure
+        told = damaged_file(str(error))
+        if told is None or args.debug:
+            traceback.print_exc()
+        if told is not None:
+            print(f"error: {told}", file=sys.stderr)
+            return FAILED
         print("error: this is a bug in Tickhouse; please report the lines above.", file=sys.stderr)
         return FAILED
 

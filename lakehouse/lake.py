@@ -9,9 +9,12 @@ from pathlib import Path
 from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 
+from lakehouse.damage import require_whole_log
 from lakehouse.errors import TableError
 from lakehouse.files import Files
 from lakehouse.tables import ALL_TABLES, Table
+
+_SEEN_WHOLE: set[str] = set()
 
 
 def absolute(root: str) -> str:
@@ -66,10 +69,19 @@ class Lake:
                 f"{table.full_name}: there is no table at {self.path(table)}. Nothing was read or written. "
                 f"Create it with `tickhouse tables create`, or check paths.warehouse."
             )
+        self.require_whole(table)
         return DeltaTable.forPath(self.spark, self.path(table))
+
+    def require_whole(self, table: Table) -> None:
+        """Refuse a table whose log is damaged; a process looks once, at first sight."""
+        path = self.path(table)
+        if path not in _SEEN_WHOLE:
+            require_whole_log(self.files, table, path)
+            _SEEN_WHOLE.add(path)
 
     def read(self, table: Table, *, version: int | None = None) -> DataFrame:
         """The rows of a table, of its newest version or of the one given."""
+        self.require_whole(table)
         reader = self.spark.read.format("delta")
         if version is not None:
             reader = reader.option("versionAsOf", version)

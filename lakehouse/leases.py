@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import socket
 import threading
@@ -15,6 +16,8 @@ from datetime import datetime, timedelta
 from lakehouse.clock import Clock
 from lakehouse.errors import LeaseError
 from lakehouse.files import Files
+
+LOGGER = logging.getLogger("tickhouse.leases")
 
 
 @dataclass(frozen=True)
@@ -89,9 +92,23 @@ def _take(files: Files, path: str, token: str, owner: str, purpose: str, seconds
     try:
         files.write_text(path, _entry(token, purpose, seconds, clock), overwrite=False)
     except Exception as error:
+        if "FileAlreadyExists" in str(error):
+            raise LeaseError(
+                f"{path}: another process took the lease of {owner!r} at the same moment. Nothing was started. Try "
+                f"again."
+            ) from error
+        if files.size(path) == 0:  # created by us, and not filled
+            files.delete(path)
         raise LeaseError(
-            f"{path}: another process took the lease of {owner!r} at the same moment. Nothing was started. Try again."
+            f"{path}: the lease of {owner!r} could not be written ({reason_of(error)}). Nothing was started. Make room "
+            f"or mend the file system, and try again."
         ) from error
+
+
+def reason_of(error: Exception) -> str:
+    """The last cause a Java error names, without its stack; of any other error its text."""
+    lines = [line for line in str(error).splitlines() if line and not line.lstrip().startswith(("at ", "...", "Supp"))]
+    return lines[-1].removeprefix("Caused by: ").lstrip(": ") if lines else type(error).__name__
 
 
 def _read(files: Files, path: str) -> Holder | None:
@@ -111,9 +128,18 @@ def _keep(
     files: Files, path: str, token: str, purpose: str, seconds: float, clock: Clock,
     stop: threading.Event, lost: threading.Event,
 ) -> None:  # fmt: skip
+    held_until = clock() + timedelta(seconds=seconds)
     while not stop.wait(seconds / 3):
-        current = _read(files, path)
-        if current is None or current.token != token:
-            lost.set()
-            return
-        files.replace_text(path, _entry(token, purpose, seconds, clock))
+        renewed = clock()
+        try:
+            current = _read(files, path)
+            if current is None or current.token != token:
+                lost.set()
+                return
+            files.replace_text(path, _entry(token, purpose, seconds, clock))
+            held_until = renewed + timedelta(seconds=seconds)
+        except Exception as error:  # noqa: BLE001 - whatever it is, without renewal the lease ends and this must say so
+            LOGGER.warning("%s: not renewed (%s); the lease holds until %s.", path, reason_of(error), held_until)
+            if renewed >= held_until:
+                lost.set()
+                return

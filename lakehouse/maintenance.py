@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import delta.exceptions.captured  # noqa: F401 - until this is imported, Delta's conflicts are raised as py4j's errors
 from delta.exceptions import (
     ConcurrentAppendException,
     ConcurrentDeleteDeleteException,

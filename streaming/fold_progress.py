@@ -20,7 +20,7 @@ from lakehouse.tables.gold import STREAM_PROGRESS
 Row = dict[str, Any]
 SAME = (
     "run", "line", "event", "query", "batch", "rows", "rows_per_second", "batch_ms", "lag_ms", "refused", "late",
-    "duplicates", "state_rows", "state_bytes",
+    "duplicates", "state_rows", "state_bytes", "skew_ms",
 )  # fmt: skip
 READS_AT_MOST = 5
 

@@ -24,6 +24,7 @@ from lakehouse.settings import Settings
 from streaming.batch_log import BatchLog
 from streaming.metrics import CloudWatch, cloudwatch
 from streaming.progress import Show, report_of
+from streaming.skew import SkewWatch
 
 LAST_WORDS_SECONDS = 5.0  # Spark tells of a query's last batch and end a moment after the query has ended
 
@@ -38,6 +39,7 @@ class Listener(StreamingQueryListener):
         self._silent = threading.Condition()
         run = f"{clock():%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
         self._log = BatchLog(Files(spark), settings.paths.logs, run, clock)
+        self._skew = SkewWatch()
         self._figures: CloudWatch | None = None
         self._open = ExitStack()
 
@@ -77,6 +79,7 @@ class Listener(StreamingQueryListener):
             self._figures.add(report)
         if self._show:
             self._show(report)
+        self._skew.hear(report)
 
     def onQueryIdle(self, event: QueryIdleEvent) -> None:
         """Nothing to say while there is nothing to read."""

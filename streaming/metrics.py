@@ -29,6 +29,7 @@ UNITS = {
     "late": "Count",
     "duplicates": "Count",
     "state_rows": "Count",
+    "skew_ms": "Milliseconds",
 }
 NETWORK = Config(connect_timeout=2, read_timeout=5, retries={"max_attempts": 3, "mode": "standard"})
 

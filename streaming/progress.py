@@ -17,6 +17,7 @@ from lakehouse.clock import to_ms
 PLAIN_EVERY = timedelta(seconds=10)
 NEWEST = "newest_ms"  # under this name a batch says when the newest of its rows came in
 ARRIVALS = "arrivals"  # the observed metric under which ingest says so
+SKEW = "skew_ms"  # under this name refine says how long after its trade the median print was received
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class BatchReport:
     duplicates: int
     state_rows: int
     state_bytes: int
+    skew_ms: int | None = None
 
 
 Show = Callable[[BatchReport], None]
@@ -56,6 +58,7 @@ def report_of(progress: StreamingQueryProgress, counts: Mapping[str, int], now: 
         duplicates=counts.get("duplicates", 0),
         state_rows=sum(state.numRowsTotal for state in progress.stateOperators) + counts.get("remembered", 0),
         state_bytes=sum(state.memoryUsedBytes for state in progress.stateOperators),
+        skew_ms=counts.get(SKEW),
     )
 
 

@@ -18,6 +18,7 @@ from lakehouse.tables import Table
 from lakehouse.tables.silver import QUARANTINE, TRADES
 from streaming.batches import BatchName, Longs, in_spans, rows_in, session_for, spans_of
 from streaming.judge import CONTROL, JUDGED_DDL, PRINT, UNDECODABLE, Rules, judge_batches
+from streaming.progress import SKEW
 
 REFUSALS = f"verdict NOT IN ({PRINT}, {CONTROL})"
 PRINTS = f"verdict = {PRINT}"
@@ -161,7 +162,18 @@ def conservation(outline: Outline, second: dict[str, Longs]) -> dict[str, int]:
         "quarantined": refused - len(second[QUARANTINE.full_name]),
         "duplicates": sum(len(rows) for rows in second.values()),
         "newest_ms": int(outline.received_us.max(initial=0)) // 1000,
+        **skew(outline.of(KINDS[0])),
     }
+
+
+def skew(prints: Outline) -> dict[str, int]:
+    """The median time from trade to receipt, in ms: far from zero where the clock of a feed or of its source is off.
+
+    Late prints do not move a median; without prints there is none.
+    """
+    if not len(prints.row):
+        return {}
+    return {SKEW: int(np.median(prints.received_us - prints.instant_us)) // 1000}
 
 
 def append_refused(lake: Lake, judged: DataFrame, second: Longs, rules: Rules, name: BatchName) -> None:

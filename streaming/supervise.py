@@ -9,6 +9,7 @@ from time import monotonic
 from pyspark.errors import StreamingQueryException
 from pyspark.sql.streaming.query import StreamingQuery
 
+from lakehouse.damage import damaged_file
 from lakehouse.errors import LeaseError, TickhouseError
 
 Start = Callable[[], StreamingQuery]
@@ -56,9 +57,9 @@ def stop_after_batch(query: StreamingQuery) -> None:
 def _require_lease(lost: threading.Event) -> None:
     if lost.is_set():
         raise LeaseError(
-            "The lease on the stream's tables was taken by another process. This one has stopped; its last batch is "
-            "either committed whole or will be repeated. Find out why two run: `_leases/` in the "
-            "warehouse names the holder."
+            "The lease on the stream's tables was taken by another process, or could not be renewed in time. This one "
+            "has stopped; its last batch is either committed whole or will be repeated. Find out why: `_leases/` in "
+            "the warehouse names the holder, the log says what failed."
         )
 
 
@@ -71,8 +72,9 @@ def _require_alive(query: StreamingQuery) -> None:
 def _require_sound(query: StreamingQuery) -> None:
     failure: StreamingQueryException | None = query.exception()
     if failure is not None:
+        damage = damaged_file(str(failure))
         raise TickhouseError(
-            f"The query {query.name} failed: {cause_of(failure)}\n"
+            f"The query {query.name} failed: {damage or cause_of(failure)}\n"
             f"Its last committed batch stands; the failed one wrote nothing that a restart would repeat. Mend the "
             f"cause and start it again."
         ) from failure
@@ -90,4 +92,12 @@ def cause_of(failure: StreamingQueryException) -> str:
     if traced:
         raised = [line for line in lines[traced[-1] + 1 :] if not line.startswith(" ")]
         lines = raised or lines
-    return "\n".join(lines[:6])
+    told, root = "\n".join(lines[:6]), root_of(failure)
+    return told if root in told else f"{told}\nCaused by: {root}"
+
+
+def root_of(failure: StreamingQueryException) -> str:
+    """The first of the causes in the JVM's stack trace: which file, which disk; empty where there is none."""
+    traced = str(getattr(getattr(failure, "_cause", None), "_stackTrace", ""))
+    causes = [line.removeprefix("Caused by: ") for line in traced.splitlines() if line.startswith("Caused by: ")]
+    return causes[-1] if causes else ""

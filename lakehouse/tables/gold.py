@@ -95,6 +95,9 @@ STREAM_PROGRESS = Table(
         Column("duplicates", "bigint", "Second copies that were left out"),
         Column("state_rows", "bigint", "Rows the query keeps between batches"),
         Column("state_bytes", "bigint", "Memory of Spark's state stores"),
+        Column(
+            "skew_ms", "bigint", "From trade to receipt of the batch's median print: a clock is off where it is large"
+        ),
         Column("detail", "string", "The error a query ended with, or the stages of a batch in ms as JSON"),
     ),
     key=("run", "line"),

@@ -10,8 +10,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lakehouse.clock import fixed_clock
+from lakehouse.clock import fixed_clock, system_clock
 from lakehouse.errors import LeaseError
+from lakehouse.files import Files
 from lakehouse.lake import Lake
 from lakehouse.leases import lease
 
@@ -78,6 +79,47 @@ def test_a_damaged_lease_file_is_named_with_the_way_out(lake: Lake) -> None:
         lease(lake.files, lake.root, "stream", purpose="anyone", seconds=30, clock=CLOCK),
     ):
         pytest.fail("a damaged lease was taken")
+
+
+class Failing(Files):
+    """A file system whose disk is full or whose store answers 503, for so many writes."""
+
+    failures = 0
+
+    def write_text(self, path: str, text: str, *, overwrite: bool = True) -> None:
+        if Failing.failures > 0:
+            Failing.failures -= 1
+            super().write_text(path, "", overwrite=overwrite)
+            raise OSError("No space left on device")
+        super().write_text(path, text, overwrite=overwrite)
+
+
+def test_a_lease_that_cannot_be_written_is_refused_with_the_reason_and_free_once_there_is_room(lake: Lake) -> None:
+    files, Failing.failures = Failing(lake.spark), 1
+
+    with (
+        pytest.raises(LeaseError, match=r"could not be written \(No space left on device\)\. Nothing was started"),
+        lease(files, lake.root, "stream", purpose="too full", seconds=30, clock=CLOCK),
+    ):
+        pytest.fail("a lease was held that is not written")
+
+    with lease(files, lake.root, "stream", purpose="again", seconds=30, clock=CLOCK):
+        assert json.loads(files.read_text(path_of(lake)))["purpose"] == "again"
+
+
+def test_a_renewal_that_fails_is_tried_again_and_a_lease_that_ran_out_is_given_up(
+    lake: Lake, caplog: pytest.LogCaptureFixture
+) -> None:
+    files = Failing(lake.spark)
+    with lease(files, lake.root, "stream", purpose="a", seconds=1.5, clock=system_clock) as lost:
+        Failing.failures = 1
+        assert not lost.wait(timeout=2.2)
+        assert json.loads(files.read_text(path_of(lake)))["until"] > system_clock().isoformat()
+        Failing.failures = 1000
+        assert lost.wait(timeout=10)
+    Failing.failures = 0
+
+    assert "not renewed (No space left on device)" in caplog.text
 
 
 def write_holder(lake: Lake, *, until: datetime, host: str | None = None, pid: int = 1, started: str = "1") -> None:

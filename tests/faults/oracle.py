@@ -127,11 +127,12 @@ def landed_records(folder: Path) -> pa.Table:
     return records_table(rows)
 
 
-def delta_rows(root: Path | str, table: str, query: str) -> pa.Table:
-    """SQL over one Delta table of a lake, read with delta-rs, as `rows`."""
+def delta_rows(root: Path | str, table: str, query: str, version: int | None = None) -> pa.Table:
+    """SQL over one Delta table of a lake, or one version of it, read with delta-rs, as `rows`."""
     with duckdb.connect() as db:
         db.execute("SET TimeZone = 'UTC'")
-        db.register("rows", DeltaTable(str(Path(root) / table.replace(".", "/"))).to_pyarrow_dataset())
+        folder = str(Path(root) / table.replace(".", "/"))
+        db.register("rows", DeltaTable(folder, version=version).to_pyarrow_dataset())
         return db.sql(query).to_arrow_table()
 
 
@@ -161,7 +162,7 @@ def actual_refusals(root: Path | str) -> pa.Table:
     return delta_rows(root, "silver.quarantine", "SELECT bronze_ref, position, reasons FROM rows")
 
 
-def actual_bars(root: Path | str) -> pa.Table:
+def actual_bars(root: Path | str, version: int | None = None) -> pa.Table:
     """gold.bars in the oracle's units, without bookkeeping; a vwap that does not follow from its parts shows as a
     fault.
     """
@@ -177,6 +178,7 @@ def actual_bars(root: Path | str) -> pa.Table:
             CASE WHEN vwap IS NOT DISTINCT FROM (CASE WHEN vwap_volume > 0 THEN {vwap} END) THEN '' ELSE 'vwap' END
             || CASE WHEN source = 'built' THEN '' ELSE ' source' END AS faults
             FROM rows""",
+        version,
     )
 
 
