@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from datetime import date, datetime
 
 import pyarrow as pa
@@ -11,6 +11,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lakehouse.lake import Lake
+from lakehouse.session import set_for_now
 from lakehouse.tables.gold import BARS
 
 KEY = BARS.key
@@ -25,17 +26,19 @@ STORED = tuple(
 SAME_BAR = " AND ".join(f"old.{name} = new.{name}" for name in ("interval", "bar_start", "instrument_id"))
 
 
-@contextmanager
-def delta_transaction(spark: SparkSession, options: Mapping[str, str]) -> Iterator[None]:
+# A MERGE rewrites every file it touches, whole, and writes rows in order of their key: small files keep what is
+# rewritten to the bars of the moment, instead of all bars since the last compaction. The source lies in memory and
+# cannot change between the passes of a MERGE, so it need not be kept aside for them.
+BARS_PER_FILE = "8192"
+MERGING = {
+    "spark.sql.files.maxRecordsPerFile": BARS_PER_FILE,
+    "spark.databricks.delta.merge.materializeSource": "none",
+}
+
+
+def delta_transaction(spark: SparkSession, options: Mapping[str, str]) -> AbstractContextManager[None]:
     """Name the Delta transaction of the MERGE inside; one that was committed before changes nothing."""
-    confs = {f"spark.databricks.delta.write.{key}": value for key, value in options.items()}
-    for key, value in confs.items():
-        spark.conf.set(key, value)
-    try:
-        yield
-    finally:
-        for key in confs:
-            spark.conf.unset(key)
+    return set_for_now(spark, {f"spark.databricks.delta.write.{key}": value for key, value in options.items()})
 
 
 def earlier(new: str, old: str, price: str, order: str) -> str:
@@ -121,7 +124,7 @@ def merge_bars(
         .whenMatchedUpdate(set=with_derived(merged_values(), now))
         .whenNotMatchedInsert(values=whole)
     )
-    with delta_transaction(lake.spark, transaction):
+    with set_for_now(lake.spark, MERGING), delta_transaction(lake.spark, transaction):
         merge.execute()
 
 
@@ -129,15 +132,16 @@ def replace_day(lake: Lake, day: date, bars: DataFrame, through_batch: int, *, g
     """Make the built bars of one exchange date exactly these; vendor bars stay where nothing is built."""
     whole = whole_values(grace_ms, now)
     stamped = bars.withColumn("through_batch", F.lit(through_batch).cast("bigint"))
-    (
+    merge = (
         lake.delta(BARS)
         .alias("old")
         .merge(stamped.alias("new"), f"old.session_date = DATE '{day}' AND {SAME_BAR}")
         .whenMatchedUpdate(set=whole)
         .whenNotMatchedInsert(values=whole)
         .whenNotMatchedBySourceDelete(condition=f"old.session_date = DATE '{day}' AND old.source = 'built'")
-        .execute()
     )
+    with set_for_now(lake.spark, {"spark.sql.files.maxRecordsPerFile": BARS_PER_FILE}):
+        merge.execute()
 
 
 def whole_values(grace_ms: int, now: datetime) -> dict[str, str | Column]:

@@ -6,8 +6,6 @@ These are writers like any other: the caller holds the lease of the table's owne
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import delta.exceptions.captured  # noqa: F401 - until this is imported, Delta's conflicts are raised as py4j's errors
@@ -20,12 +18,13 @@ from delta.exceptions import (
 )
 
 from lakehouse.lake import Lake
+from lakehouse.session import set_for_now
 from lakehouse.tables import Table
 from lakehouse.tables.gold import BARS
 from lakehouse.tables.silver import TRADES
 
 LOGGER = logging.getLogger("tickhouse.maintenance")
-MIN_FILE_SIZE = "spark.databricks.delta.optimize.minFileSize"
+MIN_FILE_SIZE, MAX_FILE_SIZE = (f"spark.databricks.delta.optimize.{name}FileSize" for name in ("min", "max"))
 # VACUUM lists a table's folders in as many tasks as this says. Spark's 10,000 cost 50 s of CPU for a table of one file.
 LISTING_TASKS, FOLDERS_AT_ONCE = "spark.sql.sources.parallelPartitionDiscovery.parallelism", 8
 LOST_RACES = (
@@ -36,9 +35,11 @@ LOST_RACES = (
     MetadataChangedException,
 )
 MEGABYTE = 1024 * 1024
-# Between batches only small files are packed, or each pass would write the whole table anew. A MERGE rewrites whole
-# files, so those of gold.bars stay smaller still.
-SMALL_FILES = ((TRADES, 32 * MEGABYTE), (BARS, 8 * MEGABYTE))
+# Between batches only small files are packed, or each pass would write the whole table anew. Those of gold.bars are
+# left alone: a MERGE rewrites whole files, and keeps those it works on small.
+SMALL_FILES = ((TRADES, 32 * MEGABYTE),)
+# A correction of an old bar rewrites its whole file, so packed files of bars stay of this size.
+PACKED = {BARS.full_name: 64 * MEGABYTE}
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def maintain(lake: Lake, table: Table) -> Upkeep:
     before = footprint(lake, table)
     rewritten = compact(lake, table)
     packed = footprint(lake, table)
-    with set_for_now(lake, LISTING_TASKS, FOLDERS_AT_ONCE):
+    with set_for_now(lake.spark, {LISTING_TASKS: str(FOLDERS_AT_ONCE)}):
         lake.delta(table).vacuum(float(table.retention_hours))
     after = footprint(lake, table)
     return Upkeep(table.full_name, before, after, rewritten, packed.stored_files - after.stored_files)
@@ -82,31 +83,23 @@ def maintain(lake: Lake, table: Table) -> Upkeep:
 
 def compact(lake: Lake, table: Table) -> int:
     """Pack small files into larger ones; returns how many files were replaced. Readers of the table notice nothing."""
-    metrics = lake.delta(table).optimize().executeCompaction().select("metrics.numFilesRemoved").collect()
+    size = PACKED.get(table.full_name)
+    with set_for_now(lake.spark, {name: str(size) for name in (MIN_FILE_SIZE, MAX_FILE_SIZE) if size}):
+        metrics = lake.delta(table).optimize().executeCompaction().select("metrics.numFilesRemoved").collect()
     return int(metrics[0][0])
 
 
 def maintain_between_batches(lake: Lake, batch_no: int, *, every: int) -> None:
-    """Pack small files of silver.trades and gold.bars after every so many batches; the bars query calls this.
+    """Pack small files of silver.trades after every so many batches; the bars query calls this.
 
-    It is the only writer of gold.bars. Appends to silver by another query of the same driver go on beside this: they
-    and a compaction never conflict. Should one lose a race all the same, the next pass makes up for it.
+    Appends to silver by another query of the same driver go on beside this: they and a compaction never conflict.
+    Should one lose a race all the same, the next pass makes up for it.
     """
     if not every or (batch_no + 1) % every:
         return
     for table, size in SMALL_FILES:
         try:
-            with set_for_now(lake, MIN_FILE_SIZE, size):
+            with set_for_now(lake.spark, {MIN_FILE_SIZE: str(size)}):
                 compact(lake, table)
         except LOST_RACES as error:
             LOGGER.warning("%s: small files stay as they are until the next pass (%s).", table.full_name, error)
-
-
-@contextmanager
-def set_for_now(lake: Lake, key: str, value: int) -> Iterator[None]:
-    """One Spark setting while the block lasts."""
-    lake.spark.conf.set(key, str(value))
-    try:
-        yield
-    finally:
-        lake.spark.conf.unset(key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -69,6 +69,18 @@ def prepare_workers() -> None:
     path = os.environ.get("PYTHONPATH", "")
     if root not in path.split(os.pathsep):
         os.environ["PYTHONPATH"] = os.pathsep.join(part for part in (root, path) if part)
+
+
+@contextmanager
+def set_for_now(spark: SparkSession, values: Mapping[str, str]) -> Iterator[None]:
+    """Settings of a session while the block lasts; afterwards they are what the session was built with."""
+    for key, value in values.items():
+        spark.conf.set(key, value)
+    try:
+        yield
+    finally:
+        for key in values:
+            spark.conf.unset(key)
 
 
 @contextmanager

@@ -15,8 +15,6 @@ Longs = NDArray[np.int64]
 Span = tuple[datetime, datetime]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-HOUR_US = 3_600_000_000
-SPANS_AT_MOST = 48
 LITERALS_AT_MOST = 200
 SMALL_BYTES = 4 << 20
 
@@ -51,16 +49,8 @@ def session_for(batch: DataFrame) -> SparkSession:
     return session
 
 
-def spans_of(instants_us: Longs) -> tuple[Span, ...]:
-    """The stretches of time in which instants lie: one an hour, or one in all where there are very many hours."""
-    hours = instants_us // HOUR_US
-    found = [instants_us[hours == hour] for hour in np.unique(hours)]
-    if len(found) > SPANS_AT_MOST:
-        found = [instants_us]
-    return tuple((_instant(int(part.min())), _instant(int(part.max()))) for part in found)
-
-
-def _instant(microseconds: int) -> datetime:
+def as_instant(microseconds: int) -> datetime:
+    """Microseconds since 1970 as an instant."""
     return EPOCH + timedelta(microseconds=microseconds)
 
 

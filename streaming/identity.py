@@ -44,7 +44,7 @@ def claim(lake: Lake, table: Table, query: str, checkpoint: str, *, allow_replay
         return Claim(kept, is_replay=False)
     if kept is not None and found is not None and kept.id == found.id and kept.generation < found.generation:
         return Claim(found, is_replay=False)  # raising the generation broke off before the table had it
-    if found is not None and not _has_run(lake, checkpoint):
+    if found is not None and not has_run(lake, checkpoint):
         return Claim(found, is_replay=kept is not None)
     if not allow_replay:
         raise CheckpointError(_refusal(lake, table, query, checkpoint, kept, found))
@@ -106,7 +106,8 @@ def _in_checkpoint(lake: Lake, query: str, checkpoint: str) -> Identity | None:
         ) from error
 
 
-def _has_run(lake: Lake, checkpoint: str) -> bool:
+def has_run(lake: Lake, checkpoint: str) -> bool:
+    """Whether a query has begun a batch with this checkpoint."""
     return any(lake.files.names(f"{checkpoint.rstrip('/')}/{log}") for log in LOGS)
 
 

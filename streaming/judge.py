@@ -40,7 +40,7 @@ from streaming.print_table import Longs, PrintTable
 
 __all__ = (
     "CONTROL", "JUDGED", "JUDGED_DDL", "NO_SESSION", "PRINT", "REFUSED", "REGULAR", "SESSION_NAMES", "UNDECODABLE",
-    "Listings", "Rules", "decimals", "judge_batch", "judge_batches",
+    "Listings", "Rules", "decimals", "judge_batch", "judge_batches", "judge_pairs",
 )  # fmt: skip
 
 AUCTION_SLACK_MS = 600_000  # a closing print may be stamped this long after the close (DECISIONS 8)
@@ -84,9 +84,14 @@ class Rules:
 
 def judge_batches(batches: Iterable[pa.RecordBatch], rules: Rules) -> Iterator[pa.RecordBatch]:
     """Rows of bronze.market_events in, one row per print, refusal or control frame out; no batch out is empty."""
+    for pair in judge_pairs(batches, rules):
+        yield from (rows for rows in pair if rows.num_rows)
+
+
+def judge_pairs(batches: Iterable[pa.RecordBatch], rules: Rules) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
+    """Of each batch of bronze records the rows of accepted prints, and those of refusals and control frames."""
     for batch in batches:
-        accepted, others = _judge(batch, rules)
-        yield from (rows for rows in (accepted, others) if rows.num_rows)
+        yield _judge(batch, rules)
 
 
 def judge_batch(batch: pa.RecordBatch, rules: Rules) -> pa.RecordBatch:

@@ -22,13 +22,14 @@ from lakehouse.tables.gold import BARS
 from lakehouse.tables.silver import TRADES
 from lakehouse.whole_days import rebuild_bars
 from streaming.bars import bars_writer
-from streaming.identity import Claim, claim, record
+from streaming.identity import Claim, claim, has_run, record
 from streaming.judge import Rules
 from streaming.progress import ARRIVALS, NEWEST
 from streaming.refine import refine_writer
 from streaming.sources.drain import Trigger, drain_trigger, end_when_dry
 from streaming.sources.market_events import read_market_events
 
+LONG_HISTORY_BYTES = 32 << 20  # of silver on disk: about 1.5 M prints
 TARGETS: dict[str, Table] = {"ingest": MARKET_EVENTS, "refine": TRADES, "bars": BARS}
 Report = Callable[[str, int, dict[str, int]], None]
 
@@ -96,9 +97,13 @@ def start_refine(stream: Stream, *, drain: bool) -> StreamingQuery:
 
 
 def start_bars(stream: Stream, *, drain: bool) -> StreamingQuery:
-    """Fold new silver prints into gold.bars. After a lost checkpoint bars are recomputed first, then streamed."""
+    """Fold new silver prints into gold.bars. After a lost checkpoint bars are recomputed first, then streamed.
+
+    So they are where a first run finds a long history: its files may be large, and a batch of the stream is whole
+    files, folded in the driver.
+    """
     claimed = stream.claim("bars")
-    starting_at = recover_bars(stream) if claimed.is_replay else None
+    starting_at = recover_bars(stream) if claimed.is_replay or begins_with_much(stream) else None
     stream.confirm("bars", claimed)
 
     def after_batch(batch: int, counts: dict[str, int]) -> None:
@@ -111,6 +116,14 @@ def start_bars(stream: Stream, *, drain: bool) -> StreamingQuery:
         .foreachBatch(write)
         .start()
     )
+
+
+def begins_with_much(stream: Stream) -> bool:
+    """Whether bars begin with more prints in silver than the driver should fold."""
+    if has_run(stream.lake, stream.settings.checkpoint("bars")):
+        return False
+    weight = stream.lake.delta(TRADES).detail().select("sizeInBytes").collect()[0][0]
+    return int(weight) > LONG_HISTORY_BYTES
 
 
 def recover_bars(stream: Stream) -> int:

@@ -20,12 +20,13 @@ from lakehouse.gold_bars import delta_transaction
 from lakehouse.lake import Lake
 from lakehouse.tables.bronze import MARKET_EVENTS
 from lakehouse.tables.silver import QUARANTINE, TRADES
-from streaming.batches import BatchName, in_spans
+from streaming.batches import BatchName, Longs, in_spans, rows_in
 from streaming.identity import claim, next_generation
 from streaming.judge import CONTROL, JUDGED_DDL, PRINT, REFUSED, UNDECODABLE, Rules
-from streaming.refine import KINDS, append_prints, judge, outline_of, second_copies
+from streaming.outline import PRINTS, Outline, new_points, outline_of, second_copies
+from streaming.refine import append_prints, judge
+from streaming.seen import Seen
 
-PRINTS = KINDS[0]
 PLACE = QUARANTINE.key
 ROWS = f"{JUDGED_DDL}, row bigint, opened boolean"
 PLACES = "bronze_ref string, position int"
@@ -143,12 +144,20 @@ def reprocess(lake: Lake, rules: Rules, wanted: Wanted, *, refine_checkpoint: st
     generation = next_generation(lake, TRADES, refine_checkpoint, steps=2).generation - 1
     name = BatchName("reprocess", generation, 0)
     lake.files.replace_text(plan.name_path, json.dumps({"generation": generation, "rules_version": rules.version}))
-    second = second_copies(lake, plan.rows, outline_of(plan.rows).of(PRINTS), PRINTS, name)
+    second = copies_of_what_is_there(plan, name)
     counts = {**counts, "duplicates": len(second)}
-    append_prints(lake, plan.rows, second, name, counts)
+    append_prints(lake, rows_in(plan.rows.where(PRINTS.rows), second, keep=False), name, counts)
     crashpoint("reprocess.after_silver")
     settle(plan, name, rules.version)
     return {**counts, "appended": counts["prints"] - len(second)}
+
+
+def copies_of_what_is_there(plan: Plan, name: BatchName) -> Longs:
+    """Row numbers of accepted prints that silver held before this batch, or that the plan holds twice."""
+    points, columns = new_points(), ("row", "verdict", *TRADES.key, "traded_at", "received_at", "arrived_at", *PLACE)
+    rows = plan.rows.where(PRINTS.rows).select(*columns).toArrow()
+    outline = Outline.of_tables([outline_of(rows, points)])
+    return outline["row"][second_copies(outline, Seen(PRINTS, points).holds(plan.lake, outline, name))]
 
 
 def lay_down(plan: Plan, refused: DataFrame, rules: Rules) -> dict[str, int]:

@@ -20,7 +20,6 @@ from lakehouse.leases import lease
 from lakehouse.maintenance import MIN_FILE_SIZE, footprint, maintain, maintain_between_batches
 from lakehouse.settings import Settings
 from lakehouse.tables import Column, Layer, Table
-from lakehouse.tables.gold import BARS
 from lakehouse.tables.silver import TRADES
 from streaming.checkpoints import orphans, tidy
 from streaming.identity import Identity
@@ -145,7 +144,7 @@ def test_a_stream_that_packs_its_own_files_stays_exact_and_tells_of_every_batch(
 
     assert streamed.differences() == []
     assert streamed.lake.delta(TRADES).history().where("operation = 'OPTIMIZE'").count() > 0
-    assert footprint(streamed.lake, BARS).live_files == 1
+    assert footprint(streamed.lake, TRADES).live_files == 1
     log = (Path(settings.paths.logs) / "stream.jsonl").read_text().splitlines()
     batches = [line for line in map(json.loads, log) if line["event"] == "batch"]
     assert Counter(line["query"] for line in batches)["bars"] >= 2

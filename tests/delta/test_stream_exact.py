@@ -135,3 +135,23 @@ def test_a_second_runner_is_refused_while_the_first_holds_the_lease(streamed: St
         pytest.raises(LeaseError, match="the first"),
     ):
         copy.drain(["refine"])
+
+
+def test_bars_that_begin_with_a_long_history_are_recomputed_first_and_streamed_from_there(
+    spark: SparkSession, empty_lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streaming.queries.LONG_HISTORY_BYTES", 0)
+    late_starter = Streamed(spark, settings_in(tmp_path))
+    harness_lake(spark, empty_lake, late_starter.root)
+    records = market(SEED + 1, 120)
+    land(records[:80], late_starter.landing, 1, prefix="first")
+    late_starter.drain(("ingest", "refine"))
+
+    late_starter.drain(("bars",))
+    land(records[80:], late_starter.landing, 1, prefix="second")
+    late_starter.drain()
+
+    assert late_starter.differences() == []
+    parameters = [row[0] for row in late_starter.lake.delta(BARS).history().select("operationParameters").collect()]
+    rebuilds = [one for one in parameters if "delete" in (one or {}).get("notMatchedBySourcePredicates", "")]
+    assert 0 < len(rebuilds) < len(parameters) - 1

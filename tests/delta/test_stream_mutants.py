@@ -15,13 +15,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 
 from lakehouse import crashpoints
+from lakehouse.kernels.fingerprints import Points
 from lakehouse.lake import Lake
 from streaming import bars, decode, refine
 from streaming.batches import BatchName
-from streaming.judge import Rules, judge_batches
+from streaming.judge import Rules
+from streaming.outline import Outline
+from streaming.parcels import NEEDED, pack
+from streaming.seen import Seen
 from tests.faults import corpus
 from tests.faults.market import Record, market, raw_records
 from tests.faults.pipeline import Crash, Direct, harness_lake, settings_in
@@ -79,10 +82,10 @@ def play_replay(stage: Direct) -> None:
     stage.refine(whole, 0, generation=1)
 
 
-def judged_here(records: DataFrame, rules: Rules) -> DataFrame:
-    """What `refine.judge` gives, judged in this process, where a patch is in force."""
-    rows = pa.Table.from_batches(judge_batches(records.toArrow().to_batches(), rules))
-    return records.sparkSession.createDataFrame(rows).withColumn("row", F.monotonically_increasing_id())
+def parcels_here(records: DataFrame, rules: Rules, points: Points) -> DataFrame:
+    """What `parcels_of` gives, judged in this process, where a patch is in force."""
+    parcels = pack(records.select(*NEEDED).toArrow().to_batches(), rules, points)
+    return records.sparkSession.createDataFrame(pa.Table.from_batches(parcels))
 
 
 def test_a_healthy_pipeline_comes_through_deaths_and_repeats_unchanged(stage: Direct) -> None:
@@ -131,13 +134,22 @@ def test_a_pipeline_that_does_not_de_duplicate_is_caught(stage: Direct, monkeypa
     assert any("silver.trades: only actual" in line for line in stage.differences(tables=["silver"]))
 
 
+def test_a_memory_that_forgets_what_a_run_wrote_is_caught(stage: Direct, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Seen, "add", lambda *_: None)
+
+    for number, records in enumerate(acts()):
+        stage.refine(records, number)
+
+    assert any("silver.trades: only actual" in line for line in stage.differences(tables=["silver"]))
+
+
 def test_a_de_duplication_that_sees_its_own_batch_is_caught(stage: Direct, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = refine.held_keys
+    pinned = Seen.holds
 
-    def unpinned(lake: Lake, outline: Any, kind: Any, name: BatchName) -> Any:
-        return whole(lake, outline, kind, replace(name, batch_id=name.batch_id + 1))
+    def unpinned(seen: Seen, lake: Lake, outline: Outline, name: BatchName) -> Any:
+        return pinned(seen, lake, outline, replace(name, batch_id=name.batch_id + 1))
 
-    monkeypatch.setattr(refine, "held_keys", unpinned)
+    monkeypatch.setattr(Seen, "holds", unpinned)
 
     play(stage)
 
@@ -162,7 +174,7 @@ def test_a_removed_nan_gate_is_caught(stage: Direct, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(decode, "_is_sane", lambda *_: True)
     monkeypatch.setattr(decode, "_micros", lambda one: finite(one) if Decimal(one).is_finite() else 10**6)
 
-    monkeypatch.setattr(refine, "judge", judged_here)
+    monkeypatch.setattr(refine, "parcels_of", parcels_here)
     stage.refine(acts()[1], 0)
 
     assert any("silver.trades: only actual" in line for line in stage.differences(tables=["silver"]))

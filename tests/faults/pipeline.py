@@ -120,17 +120,19 @@ class Direct:
     def __post_init__(self) -> None:
         self.rules = read_rules(self.lake, self.settings)
         self.state = first_state(self.lake)
+        self.memory = refine.Memory()
 
     def refine(self, records: pa.Table, batch: int, *, generation: int = 0) -> None:
         """One batch of the refine query, as if bronze had just taken in these records."""
         if not any(records is one for one in self.fed):
             self.fed.append(records)
-        self.repeat(records, batch, generation=generation)
+        frame = self.lake.spark.createDataFrame(records)
+        refine.refine_batch(self.lake, frame, self.rules, BatchName("refine", generation, batch), self.memory)
 
     def repeat(self, records: pa.Table, batch: int, *, generation: int = 0) -> None:
-        """The same batch again, as after a crash before its checkpoint was written."""
-        frame = self.lake.spark.createDataFrame(records)
-        refine.refine_batch(self.lake, frame, self.rules, BatchName("refine", generation, batch))
+        """The same batch again, as after a crash before its checkpoint was written: nothing is remembered."""
+        self.memory = refine.Memory()
+        self.refine(records, batch, generation=generation)
 
     def fold(self, batch: int, *, silver: Sequence[int], generation: int = 0) -> None:
         """One batch of the bars query, over the silver rows of these refine batches."""
