@@ -32,7 +32,7 @@ demo: setup ## One simulated session from stream to tables on this machine, no a
 	$(RUN) python -m jobs demo $(ARGS)
 
 test: setup ## Fast tests: unit, and Spark with Delta on local disk
-	$(PYTEST) -m "not itest and not nightly" $(ARGS)
+	$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder -m "not itest and not nightly" $(ARGS)
 
 itest: setup ## Tests that start real processes and servers
 	$(PYTEST) -m "itest and not nightly" $(ARGS) || $(NO_TESTS_YET)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import logging
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from streaming.judge import PRINT, REFUSED
+from streaming.outline import KINDS, NUMBERS, Outline
 from streaming.progress import report_of
-from streaming.refine import Outline, conservation
+from streaming.refine import conservation
 from streaming.skew import SkewWatch, is_skewed
 from tests.unit.test_listener import NOW, NOW_MS, progress, report
 
-NO_COPIES = {"silver.trades": np.empty(0, np.int64), "silver.quarantine": np.empty(0, np.int64)}
+NO_COPIES = dict.fromkeys(KINDS, np.empty(0, np.int64))
 
 
 def outline(delays_ms: list[int], verdict: int = PRINT) -> Outline:
@@ -21,7 +23,13 @@ def outline(delays_ms: list[int], verdict: int = PRINT) -> Outline:
     count = len(delays_ms)
     traded = np.full(count, NOW_MS * 1000, np.int64)
     received = traded + np.array(delays_ms, np.int64) * 1000
-    return Outline(np.arange(count), np.full(count, verdict), np.arange(count), traded, received)
+    columns = dict.fromkeys(NUMBERS, np.arange(count))
+    columns |= {"verdict": np.full(count, verdict), "instant_us": traded, "received_us": received}
+    return Outline(columns, pa.chunked_array([[""] * count]))
+
+
+def counts_of(rows: Outline) -> dict[str, int]:
+    return conservation(rows, {kind: rows.of(kind) for kind in KINDS}, NO_COPIES)
 
 
 def warnings_of(watch: SkewWatch, caplog: pytest.LogCaptureFixture, *skews_ms: int | None) -> list[str]:
@@ -35,9 +43,9 @@ def warnings_of(watch: SkewWatch, caplog: pytest.LogCaptureFixture, *skews_ms: i
 def test_the_skew_of_a_batch_is_the_median_from_trade_to_receipt_which_late_prints_do_not_move() -> None:
     hours_late = 5 * 3_600_000
 
-    counts = conservation(outline([40, 50, 60, hours_late]), NO_COPIES)
-    behind = conservation(outline([-600_000, -599_000, hours_late]), NO_COPIES)
-    refused = conservation(outline([700], REFUSED), NO_COPIES)
+    counts = counts_of(outline([40, 50, 60, hours_late]))
+    behind = counts_of(outline([-600_000, -599_000, hours_late]))
+    refused = counts_of(outline([700], REFUSED))
 
     assert counts["skew_ms"] == 55
     assert report_of(progress(), counts, NOW).skew_ms == 55
