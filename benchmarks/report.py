@@ -35,12 +35,19 @@ def write(results: Iterable[Result], command: str, *, quick: bool) -> str:
     kept, page = (CACHE / "quick.json", CACHE / "quick.md") if quick else (KEPT, PAGE)
     found: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
     for one in results:
-        found[one.key] = asdict(one) | {"command": command, "where": machine()}
+        found[one.key] = without_paths(asdict(one)) | {"command": command, "where": machine()}
     kept.parent.mkdir(parents=True, exist_ok=True)
     kept.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     text = render(found)
     page.write_text(text, encoding="utf-8")
     return text
+
+
+def without_paths(found: Any) -> Any:
+    """What was found without where on this machine it lay."""
+    if isinstance(found, dict):
+        return {key: without_paths(one) for key, one in found.items() if not str(one).startswith("/")}
+    return [without_paths(one) for one in found] if isinstance(found, list) else found
 
 
 def machine() -> dict[str, Any]:

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pyspark.sql import SparkSession
+
+
+def _on_disk(path: str) -> Path | None:
+    """A path of this machine's disk, None where it is an address of a store."""
+    plain = path.removeprefix("file://").removeprefix("file:")
+    return None if "://" in plain else Path(plain)
 
 
 @dataclass(frozen=True)
@@ -28,6 +35,16 @@ class Files:
         place = jvm.org.apache.hadoop.fs.Path(path)
         return place.getFileSystem(self.spark._jsc.hadoopConfiguration()), place
 
+    def _plain(self, path: str) -> tuple[Any, Any]:
+        """The same without Hadoop's checksum files beside local files: they and the file are not replaced at once."""
+        system, place = self._at(path)
+        if _on_disk(path) is None:
+            return system, place
+        jvm: Any = self.spark._jvm
+        disk = jvm.org.apache.hadoop.fs.RawLocalFileSystem()
+        disk.initialize(jvm.java.net.URI.create("file:///"), self.spark._jsc.hadoopConfiguration())
+        return disk, place
+
     def exists(self, path: str) -> bool:
         """Whether a file or folder is there."""
         system, place = self._at(path)
@@ -40,7 +57,7 @@ class Files:
 
     def read_text(self, path: str) -> str:
         """The whole of a small UTF-8 file."""
-        system, place = self._at(path)
+        system, place = self._plain(path)
         stream = system.open(place)
         try:
             jvm: Any = self.spark._jvm
@@ -50,7 +67,7 @@ class Files:
 
     def write_text(self, path: str, text: str, *, overwrite: bool = True) -> None:
         """Write a small UTF-8 file; without `overwrite` an existing one is an error of the file system."""
-        system, place = self._at(path)
+        system, place = self._plain(path)
         stream = system.create(place, overwrite)
         try:
             stream.write(bytearray(text.encode("utf-8")))
@@ -65,6 +82,11 @@ class Files:
 
     def rename(self, path: str, to: str) -> None:
         """Move a file, over whatever file is there; folders on the way are made."""
+        source, target = _on_disk(path), _on_disk(to)
+        if source is not None and target is not None:  # Hadoop would delete the old file first, and then move the new
+            target.parent.mkdir(parents=True, exist_ok=True)
+            source.replace(target)
+            return
         jvm: Any = self.spark._jvm
         gateway: Any = self.spark.sparkContext._gateway
         options = gateway.new_array(jvm.org.apache.hadoop.fs.Options.Rename, 1)

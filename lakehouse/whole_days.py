@@ -29,7 +29,7 @@ from lakehouse.bars import NAMES, PARTIAL, PARTIAL_DDL, PRINT_COLUMNS, BarRules,
 from lakehouse.clock import to_ms
 from lakehouse.crashpoints import crashpoint
 from lakehouse.gold_bars import KEY, SUMS, replace_day
-from lakehouse.lake import Lake
+from lakehouse.lake import Lake, absolute
 from lakehouse.rebuild import bars_of_days, deaths, events_about
 from lakehouse.tables.silver import TRADES
 
@@ -38,6 +38,7 @@ Longs = NDArray[np.int64]
 PRINTS_A_TASK = 2_500_000  # some 800 MB of a worker's memory
 NAME_COLUMNS = ["instrument_id", "interval", "session", "symbol"]
 HASH = "key_hash"
+STAGING = "_staging"
 OWN, SHARED = "own", "shared"
 FOREVER_MS = 1 << 50
 CLAMPED_MS = 600_000  # closing prints up to ten minutes outside a session count for its last bar (DECISIONS 8)
@@ -89,7 +90,7 @@ def bars_of_whole_days(
         finally:
             whole.unpersist()
         return
-    staging = f"{urlparse(lake.root).path.rstrip('/')}/_staging/bars-{uuid.uuid4().hex}"
+    staging = f"{absolute(lake.root).removeprefix('file://')}/{STAGING}/bars-{uuid.uuid4().hex}"
     try:
         yield _staged(lake, wanted, through_batch, rules, staging)
     finally:
@@ -102,15 +103,16 @@ def _staged(lake: Lake, days: tuple[date, ...], through_batch: int, rules: BarRu
     if not stretches:
         return lake.spark.createDataFrame([], PARTIAL_DDL)
     work = Work(stretches, days, through_batch, rules, deaths_of(lake, days, through_batch), staging)
-    lake.files.make_folder(staging)
+    for folder in (OWN, SHARED):
+        lake.files.make_folder(f"{staging}/{folder}")
     told = _run(lake, lambda number: fold_stretch(work, number), len(stretches), "number int, hashes binary").toArrow()
     hashes = {row["number"]: np.frombuffer(row["hashes"], np.int64) for row in told.to_pylist()}
     contested = contested_keys(hashes.values())
-    own = lake.spark.read.schema(PARTIAL_DDL).parquet(f"{staging}/{OWN}-*")
+    own = lake.spark.read.schema(PARTIAL_DDL).parquet(f"{staging}/{OWN}")
     if not len(contested):
-        return own.union(lake.spark.read.schema(PARTIAL_DDL).parquet(f"{staging}/{SHARED}-*"))
+        return own.union(lake.spark.read.schema(PARTIAL_DDL).parquet(f"{staging}/{SHARED}"))
     keys = F.broadcast(lake.spark.createDataFrame(pa.table({HASH: contested})))
-    shared = lake.spark.read.schema(f"{PARTIAL_DDL}, {HASH} bigint").parquet(f"{staging}/{SHARED}-*")
+    shared = lake.spark.read.schema(f"{PARTIAL_DDL}, {HASH} bigint").parquet(f"{staging}/{SHARED}")
     combined(shared.join(keys, on=HASH, how="left_semi")).write.parquet(f"{staging}/combined")
     rest = shared.join(keys, on=HASH, how="left_anti")
     together = lake.spark.read.schema(PARTIAL_DDL).parquet(f"{staging}/combined")
@@ -174,8 +176,8 @@ def fold_stretch(work: Work, number: int) -> Iterator[pa.RecordBatch]:
     may_be_shared = pa.array(within_reach(bars, [one for at, one in enumerate(work.stretches) if at != number]))
     own, shared = bars.filter(pc.invert(may_be_shared)), bars.filter(may_be_shared)
     hashes = key_hashes(shared)
-    _write(own, f"{work.staging}/{OWN}-{number:05d}")
-    _write(shared.append_column(HASH, pa.array(hashes)), f"{work.staging}/{SHARED}-{number:05d}")
+    _write(own, f"{work.staging}/{OWN}/{number:05d}.parquet")
+    _write(shared.append_column(HASH, pa.array(hashes)), f"{work.staging}/{SHARED}/{number:05d}.parquet")
     yield pa.record_batch({"number": pa.array([number], pa.int32()), "hashes": pa.array([hashes.tobytes()])})
 
 
@@ -269,8 +271,10 @@ def rebuild_bars(
 ) -> int:
     """Replace the built bars of these dates by what silver says up to a batch, one commit a date; counts the dates.
 
-    The caller holds the owner's lease, so nothing merges into these bars meanwhile.
+    The caller holds the owner's lease, so nothing merges into these bars meanwhile, and what lies in staging was left
+    by a rebuild that died.
     """
+    lake.files.delete(f"{lake.root}/{STAGING}")
     done = 0
     for day in sorted(set(days)):
         with bars_of_whole_days(lake, [day], through_batch, rules, tasks=tasks) as whole:

@@ -17,6 +17,8 @@ Span = tuple[datetime, datetime]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LITERALS_AT_MOST = 200
 SMALL_BYTES = 4 << 20
+INTERPRETED = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
+COMPILED = {"spark.sql.codegen.wholeStage": "true", "spark.sql.codegen.factoryMode": "FALLBACK"}
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,8 @@ def session_for(batch: DataFrame) -> SparkSession:
     """
     session, size = batch.sparkSession, batch._jdf.queryExecution().optimizedPlan().stats().sizeInBytes()
     is_small = int(str(size)) < SMALL_BYTES
-    session.conf.set("spark.sql.codegen.wholeStage", str(not is_small).lower())
-    session.conf.set("spark.sql.codegen.factoryMode", "NO_CODEGEN" if is_small else "FALLBACK")
+    for key, value in (INTERPRETED if is_small else COMPILED).items():
+        session.conf.set(key, value)
     return session
 
 

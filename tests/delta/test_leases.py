@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -128,3 +130,23 @@ def write_holder(lake: Lake, *, until: datetime, host: str | None = None, pid: i
     holder = {"token": "x", "host": host or socket.gethostname(), "pid": pid, "started": started}
     text = json.dumps({**holder, "purpose": "someone", "until": until.isoformat()})
     lake.files.replace_text(path_of(lake), text)
+
+
+def test_a_file_that_is_replaced_is_read_whole_all_the_while(lake: Lake, tmp_path: Path) -> None:
+    files, path, done = lake.files, f"{tmp_path}/lease.json", threading.Event()
+    files.replace_text(path, "0" * 600)
+
+    def replace_on_and_on() -> None:
+        for number in range(150):
+            files.replace_text(path, str(number % 10) * 600)
+        done.set()
+
+    writer = threading.Thread(target=replace_on_and_on)
+    writer.start()
+    read = []
+    while not done.is_set():
+        read.append(files.read_text(path))
+    writer.join()
+
+    assert len(read) > 10
+    assert {(len(text), len(set(text))) for text in read} == {(600, 1)}

@@ -73,6 +73,7 @@ def test_a_rebuild_alone_ends_as_told_however_many_files_a_task_opens(
     told: Direct, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(whole_days, "PRINTS_A_TASK", most)
+    told.lake.files.write_text(f"{told.lake.root}/_staging/left-by-a-dead-rebuild/own-00000", "")
 
     recompute_through(told, 2)
 

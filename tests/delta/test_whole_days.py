@@ -54,6 +54,14 @@ def day_of_prints(seed: int, count: int) -> pa.Table:
     return table(sorted(found, key=lambda one: one.received_at))
 
 
+@pytest.fixture
+def staging(tmp_path: Path) -> Path:
+    """A folder with room for staged bars."""
+    for name in (OWN, SHARED):
+        (tmp_path / name).mkdir()
+    return tmp_path
+
+
 def written(prints: pa.Table, folder: Path, pieces: int) -> list[str]:
     """Prints as that many files, the later ones with two row groups."""
     size = -(-prints.num_rows // pieces)
@@ -77,18 +85,18 @@ def by_key(rows: list[dict[str, Any]]) -> dict[tuple[Any, ...], dict[str, Any]]:
 
 @pytest.mark.parametrize("shuffled", [False, True])
 def test_bars_of_stretches_together_are_the_bars_of_all_prints(
-    spark: SparkSession, tmp_path: Path, shuffled: bool
+    spark: SparkSession, staging: Path, shuffled: bool
 ) -> None:
     prints = day_of_prints(7, 900)
     if shuffled:
         prints = prints.take(random.Random(3).sample(range(prints.num_rows), prints.num_rows))
-    stretches = stretches_of(parts_of(written(prints, tmp_path, 6)), 200)
-    work = Work(stretches, (DAY,), 1 << 60, RULES, dead(prints), str(tmp_path))
+    stretches = stretches_of(parts_of(written(prints, staging, 6)), 200)
+    work = Work(stretches, (DAY,), 1 << 60, RULES, dead(prints), str(staging))
 
     said = [next(fold_stretch(work, number)) for number in range(len(stretches))]
 
-    own = [pq.read_table(file, schema=PARTIAL) for file in sorted(tmp_path.glob(f"{OWN}-*"))]
-    shared = pa.concat_tables([pq.read_table(file, schema=PARTIAL) for file in sorted(tmp_path.glob(f"{SHARED}-*"))])
+    own = [pq.read_table(file, schema=PARTIAL) for file in sorted(staging.glob(f"{OWN}/*"))]
+    shared = pa.concat_tables([pq.read_table(file, schema=PARTIAL) for file in sorted(staging.glob(f"{SHARED}/*"))])
     together = combined(spark.createDataFrame(shared)).select(*PARTIAL.names).toArrow().cast(PARTIAL)
     rows = [row for one in (*own, together) for row in one.to_pylist()]
     assert by_key(rows) == by_key(as_plain(fold_table(prints, RULES)).to_pylist())
@@ -124,13 +132,13 @@ def test_files_are_sorted_by_their_first_batch_and_know_their_times(tmp_path: Pa
     assert all(part.since_ms < part.until_ms for part in parts)
 
 
-def test_rows_of_other_dates_and_later_batches_are_left_out(tmp_path: Path) -> None:
+def test_rows_of_other_dates_and_later_batches_are_left_out(staging: Path) -> None:
     prints = day_of_prints(4, 200).drop_columns(["dead_at", "fate"])
-    (file,) = written(day_of_prints(4, 200), tmp_path, 1)
+    (file,) = written(day_of_prints(4, 200), staging, 1)
     early = prints.filter(pc.less_equal(prints["batch"], 1))
     stretches = [parts_of([file])]
 
     for days, expected in (((DAY,), early), ((DAY - timedelta(days=1),), prints.slice(0, 0))):
-        next(fold_stretch(Work(stretches, days, 1, RULES, NOBODY, str(tmp_path)), 0))
-        bars = pq.read_table(tmp_path / f"{OWN}-00000", schema=PARTIAL)
+        next(fold_stretch(Work(stretches, days, 1, RULES, NOBODY, str(staging)), 0))
+        bars = pq.read_table(staging / OWN / "00000.parquet", schema=PARTIAL)
         assert by_key(bars.to_pylist()) == by_key(as_plain(fold_table(expected, RULES)).to_pylist())
