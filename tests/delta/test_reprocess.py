@@ -140,7 +140,6 @@ def test_a_generation_whose_raising_broke_off_is_taken_up_by_the_next_start(oper
     kept = next_generation(played.lake, TRADES, str(checkpoint))
     (checkpoint / "commits").mkdir()
     (checkpoint / "commits" / "0").write_text("v1\n{}")
-    (checkpoint / ".tickhouse.json.crc").unlink()
     (checkpoint / "tickhouse.json").write_text(json.dumps(asdict(kept) | {"generation": kept.generation + 2}))
 
     claimed = claim(played.lake, TRADES, "refine", str(checkpoint), allow_replay=False)
