@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 from benchmarks import compare
 from benchmarks.data import silver_files
 from benchmarks.harness import OURS, Answers, Contender, Goal, Row
-from benchmarks.hosts import HOUSE, PYTHON, STOCK, Place, with_conf
+from benchmarks.hosts import HOUSE, PYTHON, STOCK, Place
 from benchmarks.lakes import fresh_lake, path_of
 from benchmarks.market import Market
 from benchmarks.processes import Measurement, measured
@@ -24,6 +24,7 @@ from benchmarks.stock import INTERVALS, as_doubles, rolled_up, window_bars
 from lakehouse.bars import BarRules
 from lakehouse.lake import Lake
 from lakehouse.reference.load import read_session_arrays
+from lakehouse.session import set_for_now
 from lakehouse.tables.silver import TRADES
 from lakehouse.whole_days import bars_of_whole_days
 
@@ -88,7 +89,7 @@ def stock(place: Place, *, market: dict[str, Any], check: bool, tuned: bool = Fa
     """Three window() aggregations over the silver table."""
     settings = fresh_lake(place, f"bars-stock{'-tuned' * tuned}", Market(**market), silver=True)
     trades = place.spark.read.format("delta").load(path_of(settings, TRADES))
-    with with_conf(place.spark, TUNING if tuned else {}):
+    with set_for_now(place.spark, TUNING if tuned else {}):
         frames = _tuned_frames(trades) if tuned else [window_bars(trades, length) for length in INTERVALS.values()]
         with measured() as taken:
             for frame in frames:

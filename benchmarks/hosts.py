@@ -10,8 +10,7 @@ import signal
 import subprocess
 import sys
 import traceback
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -135,19 +134,6 @@ def forget_house_settings(spark: SparkSession, settings: Settings) -> None:
         is_ours = name.startswith(("spark.sql.", "spark.databricks.")) and not name.startswith(KEPT_WHEN_STOCK)
         if is_ours and spark.conf.isModifiable(name) and name not in settings.spark.conf:
             spark.conf.unset(name)
-
-
-@contextmanager
-def with_conf(spark: SparkSession, values: dict[str, str]) -> Iterator[None]:
-    """Session settings that hold inside, and are what they were afterwards."""
-    before = {name: spark.conf.get(name, None) for name in values}
-    for name, value in values.items():
-        spark.conf.set(name, value)
-    try:
-        yield
-    finally:
-        for name, old in before.items():
-            spark.conf.unset(name) if old is None else spark.conf.set(name, old)
 
 
 def serve(kind: str, scratch: Path, memory: str) -> None:

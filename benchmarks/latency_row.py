@@ -28,7 +28,7 @@ from benchmarks.market import EXCHANGE, Market
 from benchmarks.processes import tree, tree_cpu_seconds, tree_memory_bytes
 from lakehouse.lake import Lake
 from lakehouse.tables.silver import SESSIONS
-from streaming.emulators import LOCAL_KEY, create_stream, kinesis_emulator, local_client
+from streaming.emulators import LOCAL_KEY, create_stream, kinesis_emulator, local_client, stop_group
 
 STREAM, SHARDS = "bench", 4
 LIMITS = {1_000: (5.0, 2.0), 10_000: (15.0, 3.0)}  # trades a second: floor and aim of the 99th percentile, in seconds
@@ -156,13 +156,7 @@ def _process(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]
     try:
         yield process
     finally:
-        for number, patience in ((signal.SIGTERM, 60), (signal.SIGKILL, 10)):
-            if process.poll() is None:
-                os.killpg(process.pid, number)
-                try:
-                    process.wait(timeout=patience)
-                except subprocess.TimeoutExpired:
-                    continue
+        stop_group(process, signal.SIGTERM, patience=60)
 
 
 def _wait_for_start(log: Path, job: subprocess.Popen[bytes]) -> None:

@@ -11,12 +11,13 @@ import duckdb
 from benchmarks import compare
 from benchmarks.data import line_files
 from benchmarks.harness import OURS, Answers, Contender, Goal, Row
-from benchmarks.hosts import HOUSE, PYTHON, STOCK, Place, with_conf
+from benchmarks.hosts import HOUSE, PYTHON, STOCK, Place
 from benchmarks.lakes import fresh_lake, fresh_settings, path_of, template_folder
 from benchmarks.market import Market
 from benchmarks.processes import measured
 from benchmarks.stock import judge
 from jobs.stream import stream_until
+from lakehouse.session import set_for_now
 from lakehouse.tables.bronze import MARKET_EVENTS
 from lakehouse.tables.silver import QUARANTINE, TRADES
 
@@ -76,7 +77,7 @@ def stock(
     source = fresh_lake(place, f"refine-stock{'-tuned' * tuned}{'-exact' * exact}", Market(**market))
     spark, root = place.spark, source.paths.warehouse
     outcome = f"{root}/stock/trades", f"{root}/stock/quarantine"
-    with with_conf(spark, TUNING if tuned else {}), measured() as taken:
+    with set_for_now(spark, TUNING if tuned else {}), measured() as taken:
         judged = judge(spark.read.format("delta").load(path_of(source, MARKET_EVENTS)), root)
         trades = judged.trades.dropDuplicates(["session_date", "trade_id"]) if exact else judged.trades
         for rows, path in zip((trades, judged.refused), outcome, strict=True):

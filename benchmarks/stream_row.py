@@ -15,13 +15,14 @@ from benchmarks import compare
 from benchmarks.bytewax_bars import bars_of
 from benchmarks.data import ADDS, bronze_files
 from benchmarks.harness import OURS, Answers, Contender, Goal, Row
-from benchmarks.hosts import HOUSE, PYTHON, STOCK, Place, with_conf
+from benchmarks.hosts import HOUSE, PYTHON, STOCK, Place
 from benchmarks.lakes import fresh_lake, fresh_settings, path_of
 from benchmarks.market import Market
 from benchmarks.processes import Measurement, measured
 from benchmarks.refine_row import judged_sql
 from benchmarks.stock import INTERVALS, as_doubles, judge, window_bars
 from jobs.stream import stream_until
+from lakehouse.session import set_for_now
 from lakehouse.settings import Settings
 from lakehouse.tables.bronze import MARKET_EVENTS
 from lakehouse.tables.gold import BARS
@@ -97,7 +98,7 @@ def stock(
     given = Market(**market)
     settings = fresh_lake(place, f"stream-stock{'-tuned' * tuned}{'-exact' * exact}", given)
     root, cap = settings.paths.warehouse, f"{_one_file(given) // 1024}k"
-    with with_conf(place.spark, ROCKSDB | (TUNING if tuned else {})), measured() as taken:
+    with set_for_now(place.spark, ROCKSDB | (TUNING if tuned else {})), measured() as taken:
         records = _stream(place, path_of(settings, MARKET_EVENTS), cap)
         trades = judge(records, root).trades
         if exact:

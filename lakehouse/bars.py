@@ -21,6 +21,7 @@ INTERVALS: dict[str, int] = {
     "1s": 1_000, "1m": 60_000, "5m": 300_000, "15m": 900_000, "1h": 3_600_000, "1d": 0,
 }  # fmt: skip
 SESSION_CODES = {"pre": 0, "regular": 1, "post": 2}
+CODES = SESSION_CODES | {"none": -1}
 PRINT_COLUMNS = (
     "kind", "session_date", "trade_id", "symbol", "instrument_id", "session", "traded_at", "received_at",
     "price", "size", "eligibility", "ord", "batch",
@@ -155,7 +156,7 @@ class _Tape:
     def _placed(self, batch: pa.RecordBatch) -> tuple[Codes, Codes]:
         """Group and day key of each row; the group is NO_GROUP where a row builds no bar."""
         kinds, sessions = (batch[name].dictionary.to_pylist() for name in ("kind", "session"))
-        session = _looked_up(batch["session"], [SESSION_CODES.get(name, -1) for name in sessions])
+        session = _looked_up(batch["session"], [CODES[name] for name in sessions])
         group = _codes(batch["instrument_id"], self.instruments) * 3 + session
         day_key = batch["session_date"].cast(pa.int32()).to_numpy() * 3 + session - self.first_key
         builds = session >= 0

@@ -9,10 +9,10 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 
-def _on_disk(path: str) -> Path | None:
+def on_disk(path: str) -> Path | None:
     """A path of this machine's disk, None where it is an address of a store."""
     plain = path.removeprefix("file://").removeprefix("file:")
-    return None if "://" in plain else Path(plain)
+    return None if "://" in plain else Path(plain).absolute()
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Files:
     def _plain(self, path: str) -> tuple[Any, Any]:
         """The same without Hadoop's checksum files beside local files: they and the file are not replaced at once."""
         system, place = self._at(path)
-        if _on_disk(path) is None:
+        if on_disk(path) is None:
             return system, place
         jvm: Any = self.spark._jvm
         disk = jvm.org.apache.hadoop.fs.RawLocalFileSystem()
@@ -82,7 +82,7 @@ class Files:
 
     def rename(self, path: str, to: str) -> None:
         """Move a file, over whatever file is there; folders on the way are made."""
-        source, target = _on_disk(path), _on_disk(to)
+        source, target = on_disk(path), on_disk(to)
         if source is not None and target is not None:  # Hadoop would delete the old file first, and then move the new
             target.parent.mkdir(parents=True, exist_ok=True)
             source.replace(target)

@@ -27,11 +27,10 @@ SAME_BAR = " AND ".join(f"old.{name} = new.{name}" for name in ("interval", "bar
 
 
 # A MERGE rewrites every file it touches, whole, and writes rows in order of their key: small files keep what is
-# rewritten to the bars of the moment, instead of all bars since the last compaction. The source lies in memory and
-# cannot change between the passes of a MERGE, so it need not be kept aside for them.
-BARS_PER_FILE = "8192"
+# rewritten to the bars of the moment, instead of all bars since the last compaction. The source lies in memory, or in
+# files of a rebuild's own: it cannot change between the passes of a MERGE, and need not be kept aside for them.
 MERGING = {
-    "spark.sql.files.maxRecordsPerFile": BARS_PER_FILE,
+    "spark.sql.files.maxRecordsPerFile": "8192",
     "spark.databricks.delta.merge.materializeSource": "none",
 }
 
@@ -140,7 +139,7 @@ def replace_day(lake: Lake, day: date, bars: DataFrame, through_batch: int, *, g
         .whenNotMatchedInsert(values=whole)
         .whenNotMatchedBySourceDelete(condition=f"old.session_date = DATE '{day}' AND old.source = 'built'")
     )
-    with set_for_now(lake.spark, {"spark.sql.files.maxRecordsPerFile": BARS_PER_FILE}):
+    with set_for_now(lake.spark, MERGING):
         merge.execute()
 
 

@@ -73,14 +73,15 @@ def prepare_workers() -> None:
 
 @contextmanager
 def set_for_now(spark: SparkSession, values: Mapping[str, str]) -> Iterator[None]:
-    """Settings of a session while the block lasts; afterwards they are what the session was built with."""
+    """Settings of a session while the block lasts; afterwards they are what they were before."""
+    before = {key: spark.conf.get(key, None) for key in values}
     for key, value in values.items():
         spark.conf.set(key, value)
     try:
         yield
     finally:
-        for key in values:
-            spark.conf.unset(key)
+        for key, old in before.items():
+            spark.conf.unset(key) if old is None else spark.conf.set(key, old)
 
 
 @contextmanager

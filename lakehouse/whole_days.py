@@ -28,8 +28,9 @@ from pyspark.sql import functions as F
 from lakehouse.bars import NAMES, PARTIAL, PARTIAL_DDL, PRINT_COLUMNS, BarRules, fold_table
 from lakehouse.clock import to_ms
 from lakehouse.crashpoints import crashpoint
+from lakehouse.files import on_disk
 from lakehouse.gold_bars import KEY, SUMS, replace_day
-from lakehouse.lake import Lake, absolute
+from lakehouse.lake import Lake
 from lakehouse.rebuild import bars_of_days, deaths, events_about
 from lakehouse.tables.silver import TRADES
 
@@ -72,25 +73,23 @@ class Work:
     staging: str
 
 
-def reads_files(lake: Lake) -> bool:
-    """Whether workers can open the files of the warehouse by themselves: on a disk, not (yet) in a store."""
-    return urlparse(lake.root).scheme in ("", "file")
-
-
 @contextmanager
 def bars_of_whole_days(
     lake: Lake, days: Iterable[date], through_batch: int, rules: BarRules, *, tasks: int
 ) -> Iterator[DataFrame]:
-    """Every bar of these dates from silver up to a batch. The frame lives as long as the context."""
-    wanted = tuple(sorted(set(days)))
-    if not reads_files(lake):
+    """Every bar of these dates from silver up to a batch. The frame lives as long as the context.
+
+    Workers open the files of a warehouse by themselves on a disk, not (yet) in a store (DECISIONS 15).
+    """
+    wanted, disk = tuple(sorted(set(days))), on_disk(lake.root)
+    if disk is None:
         whole = bars_of_days(lake, wanted, through_batch, rules, instruments=None, tasks=tasks).persist()
         try:
             yield whole
         finally:
             whole.unpersist()
         return
-    staging = f"{absolute(lake.root).removeprefix('file://')}/{STAGING}/bars-{uuid.uuid4().hex}"
+    staging = f"{disk}/{STAGING}/bars-{uuid.uuid4().hex}"
     try:
         yield _staged(lake, wanted, through_batch, rules, staging)
     finally:
@@ -150,7 +149,8 @@ def parts_of(files: Iterable[str]) -> list[Part]:
             noted = {name: group.column(names.index(name)).statistics for name in ("batch", "traded_at")}
             batch, traded = ((one.min, one.max) if one and one.has_min_max else None for one in noted.values())
             since, until = (to_ms(one) for one in traded) if traded else (0, FOREVER_MS)
-            found.append(Part(path, number, group.num_rows, batch[0] if batch else 0, since, until))
+            if group.num_rows:
+                found.append(Part(path, number, group.num_rows, batch[0] if batch else 0, since, until))
     return sorted(found, key=lambda part: (part.first_batch, part.file, part.row_group))
 
 

@@ -14,12 +14,11 @@ import tempfile
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
-from urllib.parse import urlparse
 
 from py4j.protocol import Py4JError  # type: ignore[import-untyped]  # it ships no types
 
 from lakehouse.clock import Clock
-from lakehouse.files import Files
+from lakehouse.files import Files, on_disk
 
 LOGGER = logging.getLogger("tickhouse.batch_log")
 ROTATE_AT_BYTES = 16 * 1024 * 1024
@@ -29,15 +28,12 @@ COPY_EVERY = timedelta(seconds=60)
 
 def local_folder(folder: str, run: str) -> Path:
     """Where lines are written first: the folder itself where it is local, else one of the run's own."""
-    address = urlparse(folder)
-    if address.scheme in ("", "file"):
-        return Path(address.path)
-    return Path(tempfile.gettempdir()) / f"tickhouse-{run}"
+    return on_disk(folder) or Path(tempfile.gettempdir()) / f"tickhouse-{run}"
 
 
 def is_remote(folder: str) -> bool:
     """Whether a log folder lies on another file system than the local one."""
-    return urlparse(folder).scheme not in ("", "file")
+    return on_disk(folder) is None
 
 
 class BatchLog:

@@ -10,7 +10,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -134,17 +134,14 @@ def service(
         stop_group(process, signal.SIGTERM)
 
 
-def stop_group(process: subprocess.Popen[bytes], first: signal.Signals) -> None:
-    """End a process and its children: asked first, killed after five seconds."""
-    for number in (first, signal.SIGKILL):
-        try:
-            os.killpg(process.pid, number)
-            process.wait(timeout=5)
-        except ProcessLookupError:
-            break
-        except subprocess.TimeoutExpired:
-            continue
-    process.wait(timeout=5)
+def stop_group(process: subprocess.Popen[bytes], first: signal.Signals, *, patience: float = 5) -> None:
+    """End a process and its children: asked first, killed when the patience is over."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, first)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=patience)
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait(timeout=10)
 
 
 def free_port() -> int:

@@ -18,6 +18,7 @@ from lakehouse.files import Files
 from lakehouse.lake import Lake
 from lakehouse.leases import lease
 from lakehouse.maintenance import MIN_FILE_SIZE, footprint, maintain, maintain_between_batches
+from lakehouse.session import set_for_now
 from lakehouse.settings import Settings
 from lakehouse.tables import Column, Layer, Table
 from lakehouse.tables.silver import TRADES
@@ -212,3 +213,18 @@ def test_checkpoints_beside_the_one_in_force_are_orphans_unless_one_matches_the_
 
     assert [Path(one.path).name for one in found] == ["v0", "v1.before"]
     assert [one.belonged_to and one.belonged_to.generation for one in found] == [None, 3]
+
+
+def test_settings_set_for_now_are_afterwards_what_they_were_even_after_an_error(spark: SparkSession) -> None:
+    spark.conf.set("spark.tickhouse.kept", "before")
+
+    with (
+        pytest.raises(ZeroDivisionError),
+        set_for_now(spark, {"spark.tickhouse.kept": "now", "spark.tickhouse.new": "1"}),
+    ):
+        assert spark.conf.get("spark.tickhouse.kept") == "now"
+        raise ZeroDivisionError
+
+    assert spark.conf.get("spark.tickhouse.kept") == "before"
+    assert spark.conf.get("spark.tickhouse.new", None) is None
+    spark.conf.unset("spark.tickhouse.kept")

@@ -13,15 +13,14 @@ from pathlib import Path
 from time import sleep
 
 import pytest
-from pyspark.sql import SparkSession
 
 from lakehouse import crashpoints
 from tests.conftest import QUICK
 from tests.faults.harness import Job, fault, lose
 from tests.faults.market import Record, land, market
 from tests.faults.oracle import answer, bronze_records, lake_differences, landing_differences
-from tests.faults.pipeline import committed_counts, conservation_differences, harness_lake
-from tests.faults.reference import reference, write_dialects
+from tests.faults.pipeline import committed_counts, conservation_differences
+from tests.faults.reference import reference
 
 FEW, MANY = 3, int(os.environ.get("TICKHOUSE_KILLS", "30"))
 SEED = 20241129
@@ -31,13 +30,11 @@ KILLED = -signal.SIGKILL
 
 
 @pytest.fixture
-def job(spark: SparkSession, empty_lake: Path, tmp_path: Path) -> Job:
+def job(ground: Path) -> Job:
     """The stream job over a lake of its own; one file a batch, so that there is always a batch to be killed in."""
-    write_dialects(tmp_path / "dialects.yaml")
-    harness_lake(spark, empty_lake, tmp_path / "lake")
     limits = {"source.files.max_files_per_trigger": "1", "stream.trigger_seconds": "0"}
     brisk = {"stream.max_bytes_per_trigger": "16k", "spark.driver_memory": "1g", "spark.conf": json.dumps(QUICK)}
-    return Job(tmp_path, {**limits, **brisk})
+    return Job(ground, {**limits, **brisk})
 
 
 class Tape:

@@ -17,8 +17,7 @@ from tests.conftest import QUICK
 from tests.faults.corpus import ARRIVED_MS
 from tests.faults.harness import Job
 from tests.faults.oracle import Counts
-from tests.faults.pipeline import conservation_differences, harness_lake
-from tests.faults.reference import write_dialects
+from tests.faults.pipeline import conservation_differences
 
 HEAP_MB, BACKLOG_MB, FILE_MB, BATCH_MB = 512, 768, 4, 16
 RECORD_BYTES, PRINTS = 700_000, 5
@@ -48,21 +47,19 @@ def land_backlog(folder: Path) -> set[str]:
 @pytest.mark.itest
 @pytest.mark.timeout(900)
 def test_a_backlog_larger_than_the_memory_is_taken_in_and_judged_in_bounded_batches(
-    spark: SparkSession, empty_lake: Path, tmp_path: Path
+    spark: SparkSession, ground: Path
 ) -> None:
-    write_dialects(tmp_path / "dialects.yaml")
-    harness_lake(spark, empty_lake, tmp_path / "lake")
-    sent = land_backlog(tmp_path / "landing")
+    sent = land_backlog(ground / "landing")
     caps = {
         "source.files.max_files_per_trigger": str(BATCH_MB // FILE_MB),
         "stream.max_bytes_per_trigger": f"{BATCH_MB}m",
     }
-    job = Job(tmp_path, {**caps, "spark.driver_memory": f"{HEAP_MB}m", "spark.conf": json.dumps(QUICK)})
+    job = Job(ground, {**caps, "spark.driver_memory": f"{HEAP_MB}m", "spark.conf": json.dumps(QUICK)})
 
     code = job.drain("--queries", "ingest", "refine")
 
     assert code == 0, job.output()[-4000:]
-    folder = tmp_path / "lake"
+    folder = ground / "lake"
     with duckdb.connect() as db:
         db.register("bronze", DeltaTable(str(folder / "bronze" / "market_events")).to_pyarrow_dataset())
         hashes = [row[0] for row in db.sql("SELECT md5(payload) FROM bronze").fetchall()]
@@ -70,7 +67,7 @@ def test_a_backlog_larger_than_the_memory_is_taken_in_and_judged_in_bounded_batc
     assert set(hashes) == sent
     decoded = len(sent) * PRINTS
     assert conservation_differences(folder, Counts(decoded, 0, 0, decoded, 0, 0)) == []
-    lines = [json.loads(line) for line in (tmp_path / "logs" / "stream.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in (ground / "logs" / "stream.jsonl").read_text().splitlines()]
     rows = [one["rows"] for one in lines if one["event"] == "batch"]
     assert len(rows) > BACKLOG_MB // BATCH_MB
     assert max(rows) * RECORD_BYTES < 3 * BATCH_MB * 1_000_000

@@ -14,8 +14,8 @@ from tests.faults.flaky_store import CONF, FAIL_AT, IS_STORED, SAID, SCHEME, sto
 from tests.faults.harness import Job, fault
 from tests.faults.market import land, market
 from tests.faults.oracle import answer, bronze_records, lake_differences, landing_differences
-from tests.faults.pipeline import conservation_differences, harness_lake
-from tests.faults.reference import reference, write_dialects
+from tests.faults.pipeline import conservation_differences
+from tests.faults.reference import reference
 
 RUNS, REQUESTS, SEED = 6, 1200, 20241130
 
@@ -35,29 +35,25 @@ PLACES = {"warehouse": "lake", "checkpoints": "checkpoints"}
 
 @pytest.mark.itest
 @pytest.mark.timeout(900)
-def test_requests_refused_or_answered_wrongly_cost_a_restart_and_no_row(
-    spark: SparkSession, empty_lake: Path, tmp_path: Path
-) -> None:
-    write_dialects(tmp_path / "dialects.yaml")
-    harness_lake(spark, empty_lake, tmp_path / "lake")
-    jar, died = store_jar(spark, tmp_path), 0
+def test_requests_refused_or_answered_wrongly_cost_a_restart_and_no_row(spark: SparkSession, ground: Path) -> None:
+    jar, died = store_jar(spark, ground), 0
     with fault("store", SEED) as dice:
         records = market(dice.randrange(1 << 30), 40 * RUNS)
         for run in range(RUNS):
             part = len(records) // RUNS + 1
-            land(records[run * part : (run + 1) * part], tmp_path / "landing", 2, prefix=f"p{run:02d}")
-            job = job_on(tmp_path, jar, dice.randrange(1, REQUESTS), is_stored=run % 2 == 1)
+            land(records[run * part : (run + 1) * part], ground / "landing", 2, prefix=f"p{run:02d}")
+            job = job_on(ground, jar, dice.randrange(1, REQUESTS), is_stored=run % 2 == 1)
             code = job.drain()
             assert code in (0, 1), job.output()[-4000:]
             died += code
 
-        job = job_on(tmp_path, jar, -1, is_stored=False)
+        job = job_on(ground, jar, -1, is_stored=False)
         assert job.drain() == 0, job.output()[-4000:]
 
-    right = answer(bronze_records(tmp_path / "lake"), reference())
+    right = answer(bronze_records(ground / "lake"), reference())
     print(f"{died} of {RUNS} runs died of their refusal")
     assert died >= 1
     assert job.output().count(SAID) >= died
-    assert landing_differences(tmp_path / "landing", tmp_path / "lake") == []
-    assert lake_differences(tmp_path / "lake", right) == []
-    assert conservation_differences(tmp_path / "lake", right.counts) == []
+    assert landing_differences(ground / "landing", ground / "lake") == []
+    assert lake_differences(ground / "lake", right) == []
+    assert conservation_differences(ground / "lake", right.counts) == []
