@@ -28,6 +28,7 @@ from streaming.progress import Show, shown_on
 from streaming.queries import Stream, start_bars, start_ingest, start_refine
 from streaming.rules import LiveRules
 from streaming.supervise import Start, run_one_by_one, run_side_by_side
+from streaming.turns import Turns
 
 QUERIES = ("ingest", "refine", "bars")
 
@@ -85,6 +86,7 @@ def stream_until(
                 system_clock,
                 listener.batch_done,
                 allow_replay=allow_replay,
+                turns=Turns() if settings.stream.take_turns and not drain and set(queries) == set(QUERIES) else None,
             )
             starts = _starts(stream, queries, drain=drain)
             (run_one_by_one if drain else run_side_by_side)(starts, stop=stop, lost=lost)

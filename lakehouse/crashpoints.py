@@ -7,6 +7,7 @@ import signal
 from collections import Counter
 
 POINTS = (
+    "ingest.after_bronze",
     "refine.before_quarantine",
     "refine.after_quarantine",
     "refine.after_silver",

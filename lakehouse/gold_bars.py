@@ -10,11 +10,13 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from lakehouse.bars import INTERVALS
 from lakehouse.lake import Lake
 from lakehouse.session import set_for_now
 from lakehouse.tables.gold import BARS
 
 KEY = BARS.key
+DAY_MS = 86_400_000
 SUMS = (
     "volume", "notional", "vwap_volume", "trades", "first_volume", "first_trades",
     "late_prints", "cancelled_prints", "corrected_prints",
@@ -23,8 +25,21 @@ STORED = tuple(
     name for name in BARS.column_names if name not in ("vwap", "revision", "final_at", "updated_at", "source")
 )
 
-SAME_BAR = " AND ".join(f"old.{name} = new.{name}" for name in ("interval", "bar_start", "instrument_id"))
 
+def nominal_end(side: str) -> str:
+    """When a bar would end if its session did not end before; it follows from the bar's key."""
+    lengths = " ".join(f"WHEN '{name}' THEN {length or DAY_MS}" for name, length in INTERVALS.items())
+    return f"unix_millis({side}.bar_start) + CASE {side}.interval {lengths} ELSE 0 END"
+
+
+# A MERGE sorts by its equalities, in their order, and so are its files. By end, the bars of the moment of all intervals
+# lie together at the end, and what came before is not touched again (DECISIONS 17).
+SAME_BAR = " AND ".join(
+    [
+        f"{nominal_end('old')} = {nominal_end('new')}",
+        *(f"old.{name} = new.{name}" for name in ("interval", "bar_start", "instrument_id")),
+    ]
+)
 
 # A MERGE rewrites every file it touches, whole, and writes rows in order of their key: small files keep what is
 # rewritten to the bars of the moment, instead of all bars since the last compaction. The source lies in memory, or in

@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 from lakehouse.bars import FATE_COLUMNS, PARTIAL_DDL, PRINT_COLUMNS, BarRules, fold_batches
 from lakehouse.lake import Lake
 from lakehouse.tables.silver import TRADES
+from lakehouse.workers import in_arrow
 
 EVENTS = "kind IN ('cancel', 'correct')"
 KEY = ("session_date", "trade_id")
@@ -62,7 +63,7 @@ def fold(prints: DataFrame, rules: BarRules, *, tasks: int) -> DataFrame:
     wanted = [name for name in (*PRINT_COLUMNS, *FATE_COLUMNS) if name in prints.columns]
     narrow = prints.select(*wanted)
     placed = narrow.coalesce(1) if tasks == 1 else narrow.repartition(tasks, "instrument_id")
-    return placed.mapInArrow(partial(fold_batches, rules=rules), PARTIAL_DDL)
+    return in_arrow(placed, partial(fold_batches, rules=rules), PARTIAL_DDL)
 
 
 def bars_of_days(

@@ -8,9 +8,11 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import gettempdir
 
 from pyspark.sql import SparkSession
 
+from lakehouse.files import on_disk
 from lakehouse.settings import Settings
 
 DELTA = {
@@ -35,7 +37,7 @@ LOCAL = {
     "spark.sql.catalogImplementation": "in-memory",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.host": "127.0.0.1",
-    "spark.driver.extraJavaOptions": "-Duser.timezone=UTC",
+    "spark.driver.extraJavaOptions": "-Duser.timezone=UTC -XX:+UseParallelGC",
 }
 
 
@@ -50,7 +52,7 @@ def spark_conf(settings: Settings) -> dict[str, str]:
     conf = {**DELTA, **HOUSE, "spark.sql.shuffle.partitions": str(settings.spark.shuffle_partitions)}
     if settings.spark.master and settings.spark.master.startswith("local"):
         conf |= LOCAL | {"spark.driver.memory": settings.spark.driver_memory}
-        conf["spark.sql.warehouse.dir"] = str(Path(settings.paths.warehouse).absolute() / "_spark")
+        conf["spark.sql.warehouse.dir"] = str((on_disk(settings.paths.warehouse) or Path(gettempdir())) / "_spark")
     jars = settings.spark.jars if settings.spark.jars is not None else local_jars()
     if jars:
         conf["spark.jars"] = jars

@@ -33,6 +33,7 @@ from lakehouse.gold_bars import KEY, SUMS, replace_day
 from lakehouse.lake import Lake
 from lakehouse.rebuild import bars_of_days, deaths, events_about
 from lakehouse.tables.silver import TRADES
+from lakehouse.workers import in_arrow
 
 Longs = NDArray[np.int64]
 
@@ -126,7 +127,7 @@ def _run(lake: Lake, task: Callable[[int], Iterator[pa.RecordBatch]], count: int
             for number in batch.column(0).to_pylist():
                 yield from task(number)
 
-    return lake.spark.range(0, count, 1, count).mapInArrow(numbered, ddl)
+    return in_arrow(lake.spark.range(0, count, 1, count), numbered, ddl)
 
 
 def deaths_of(lake: Lake, days: tuple[date, ...], through_batch: int) -> pa.Table:

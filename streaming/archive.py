@@ -24,6 +24,7 @@ from lakehouse.lake import Lake
 from lakehouse.reference.calendar import exchange_zone
 from lakehouse.settings import Settings
 from lakehouse.tables.bronze import MARKET_EVENTS
+from lakehouse.workers import in_arrow
 from streaming.archive_lines import LINE_DDL, archive_lines
 
 IDENTITY = "_tickhouse.json"
@@ -45,7 +46,7 @@ def start_archive(lake: Lake, settings: Settings, report: Report) -> StreamingQu
     )
 
     def write(batch: DataFrame, batch_id: int) -> None:
-        lines = batch.select("arrived_at", "shard", "sequence", "payload").mapInArrow(to_lines, LINE_DDL)
+        lines = in_arrow(batch.select("arrived_at", "shard", "sequence", "payload"), to_lines, LINE_DDL)
         report(batch_id, *archive_batch(lake.files, archive, lines, batch_id))
 
     named = records.writeStream.queryName("archive_raw").option("checkpointLocation", checkpoint)

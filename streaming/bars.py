@@ -207,7 +207,7 @@ def bars_writer(
 
     def write(prints: DataFrame, batch_id: int) -> None:
         name = BatchName("bars", generation, batch_id)
-        own = Lake(session_for(prints), lake.root)
+        own = Lake(session_for(prints, lake.spark), lake.root)
         report(batch_id, bars_batch(own, prints, rules(), name, state, now=clock()))
 
     return write

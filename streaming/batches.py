@@ -17,8 +17,12 @@ Span = tuple[datetime, datetime]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LITERALS_AT_MOST = 200
 SMALL_BYTES = 4 << 20
-INTERPRETED = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
-COMPILED = {"spark.sql.codegen.wholeStage": "true", "spark.sql.codegen.factoryMode": "FALLBACK"}
+INTERPRETED = {
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.shuffle.partitions": "1",
+}
 
 
 @dataclass(frozen=True)
@@ -39,15 +43,16 @@ class BatchName:
         return {"txnAppId": f"{self.query}:{self.generation}:{table}", "txnVersion": str(self.batch_id)}
 
 
-def session_for(batch: DataFrame) -> SparkSession:
-    """The session of a batch, which is its query's own, set to interpret plans over small batches.
+def session_for(batch: DataFrame, base: SparkSession) -> SparkSession:
+    """The session of a batch, which is its query's own: interpreting over small batches, over others as `base` is.
 
-    Compiling a plan costs more than interpreting it over fewer rows than some ten thousand (DECISIONS 14).
+    Compiling a plan and adapting it cost more than interpreting it over fewer rows than some ten thousand (DECISIONS
+    14).
     """
     session, size = batch.sparkSession, batch._jdf.queryExecution().optimizedPlan().stats().sizeInBytes()
     is_small = int(str(size)) < SMALL_BYTES
-    for key, value in (INTERPRETED if is_small else COMPILED).items():
-        session.conf.set(key, value)
+    for key, value in INTERPRETED.items():
+        session.conf.set(key, value if is_small else str(base.conf.get(key)))
     return session
 
 

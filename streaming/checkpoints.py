@@ -23,6 +23,16 @@ class Orphan:
     belonged_to: Identity | None
 
 
+def broken_off(files: Files, checkpoint: str) -> int | None:
+    """The batch that was begun and not finished when the query stopped, and will be run again; None where none was."""
+    begun, done = (_newest(files, f"{checkpoint.rstrip('/')}/{log}") for log in LOGS)
+    return begun if begun > done else None
+
+
+def _newest(files: Files, log: str) -> int:
+    return max((int(name) for name in files.names(log) if name.isdigit()), default=-1)
+
+
 def tidy(files: Files, checkpoint: str, *, keep: int) -> list[str]:
     """Delete drafts, and entries older than the last `keep` that were committed; returns the paths deleted."""
     root = checkpoint.rstrip("/")

@@ -17,6 +17,7 @@ from pyspark import TaskContext
 from pyspark.sql import DataFrame
 
 from lakehouse.kernels.fingerprints import Points
+from lakehouse.workers import in_arrow
 from streaming.batches import Longs
 from streaming.judge import CONTROL, JUDGED_DDL, PRINT, Rules, judge_pairs
 from streaming.outline import PRINTS, REFUSALS, Kind, Outline, outline_of
@@ -30,7 +31,7 @@ COLUMN = {PRINTS: "prints", REFUSALS: "refusals"}
 
 def parcels_of(records: DataFrame, rules: Rules, points: Points) -> DataFrame:
     """Judge bronze records where they are read."""
-    return records.select(*NEEDED).mapInArrow(partial(pack, rules=rules, points=points), PARCEL_DDL)
+    return in_arrow(records.select(*NEEDED), partial(pack, rules=rules, points=points), PARCEL_DDL)
 
 
 def pack(batches: Iterable[pa.RecordBatch], rules: Rules, points: Points) -> Iterator[pa.RecordBatch]:
@@ -64,7 +65,7 @@ def outline_of_parcels(parcels: DataFrame) -> Outline:
 def rows_of(parcels: DataFrame, kind: Kind, second: Longs) -> DataFrame:
     """The rows for one table, without those whose numbers are in `second`."""
     ddl = ", ".join(f"{name} {TYPES[name]}" for name in carried(kind))
-    return parcels.select(COLUMN[kind]).mapInArrow(partial(unpack, second=second), ddl)
+    return in_arrow(parcels.select(COLUMN[kind]), partial(unpack, second=second), ddl)
 
 
 def unpack(batches: Iterable[pa.RecordBatch], second: Longs) -> Iterator[pa.RecordBatch]:

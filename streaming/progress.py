@@ -17,6 +17,7 @@ from lakehouse.clock import to_ms
 PLAIN_EVERY = timedelta(seconds=10)
 NEWEST = "newest_ms"  # under this name a batch says when the newest of its rows came in
 ARRIVALS = "arrivals"  # the observed metric under which ingest says so
+WAITED = "waited_ms"  # under this name ingest says how long it waited for its turn once its batch was written
 SKEW = "skew_ms"  # under this name refine says how long after its trade the median print was received
 
 
@@ -44,15 +45,16 @@ Show = Callable[[BatchReport], None]
 
 def report_of(progress: StreamingQueryProgress, counts: Mapping[str, int], now: datetime) -> BatchReport:
     """Spark's progress of a batch joined with what the batch writer counted."""
-    newest = counts.get(NEWEST) or _newest_arrival(progress)
+    newest, waited = counts.get(NEWEST) or _newest_arrival(progress), counts.get(WAITED, 0)
+    batch_ms = int(progress.durationMs.get("triggerExecution", 0)) - waited
     return BatchReport(
         at=now,
         query=progress.name or "",
         batch=progress.batchId,
         rows=progress.numInputRows,
-        rows_per_second=round(progress.processedRowsPerSecond or 0.0, 1),
-        batch_ms=int(progress.durationMs.get("triggerExecution", 0)),
-        lag_ms=None if newest is None else max(to_ms(now) - newest, 0),
+        rows_per_second=round(progress.numInputRows * 1000 / batch_ms, 1) if batch_ms > 0 else 0.0,
+        batch_ms=batch_ms,
+        lag_ms=None if newest is None else max(to_ms(now) - waited - newest, 0),
         refused=counts.get("quarantined", 0),
         late=counts.get("late", 0),
         duplicates=counts.get("duplicates", 0),

@@ -24,12 +24,15 @@ from lakehouse.tables.silver import TRADES
 from lakehouse.whole_days import rebuild_bars
 from streaming.bars import bars_writer
 from streaming.batches import INTERPRETED
+from streaming.checkpoints import broken_off
 from streaming.identity import Claim, claim, has_run, record
+from streaming.ingest import ingest_writer
 from streaming.judge import Rules
 from streaming.progress import ARRIVALS, NEWEST
 from streaming.refine import refine_writer
 from streaming.sources.drain import Trigger, drain_trigger, end_when_dry
 from streaming.sources.market_events import read_market_events
+from streaming.turns import Turns
 
 LONG_HISTORY_BYTES = 32 << 20  # of silver on disk: about 1.5 M prints
 TARGETS: dict[str, Table] = {"ingest": MARKET_EVENTS, "refine": TRADES, "bars": BARS}
@@ -47,6 +50,7 @@ class Stream:
     clock: Clock
     report: Report
     allow_replay: bool = False
+    turns: Turns | None = None
 
     def claim(self, query: str) -> Claim:
         """The identity this query may run under; refuses a lost or foreign checkpoint."""
@@ -57,14 +61,21 @@ class Stream:
         """Record a claimed identity, once whatever had to be repaired is repaired."""
         record(self.lake, TARGETS[query], self.settings.checkpoint(query), claimed.identity)
 
-    @property
-    def steady_trigger(self) -> Trigger:
-        """The trigger of a query that runs on and on."""
-        return {"processingTime": f"{self.settings.stream.trigger_seconds} seconds"}
+    def source_trigger(self, *, drain: bool) -> Trigger:
+        """The trigger of a query over the source; `drain` reads what is there and ends."""
+        steady: Trigger = {"processingTime": f"{self.settings.stream.trigger_seconds} seconds"}
+        return drain_trigger(self.settings) if drain else steady
 
     def table_trigger(self, *, drain: bool) -> Trigger:
-        """The trigger of a query over one of our own tables; `drain` reads what is there and ends."""
-        return {"availableNow": True} if drain else self.steady_trigger
+        """The trigger of a query over one of our own tables, which sees a new version soon after it is there."""
+        steady: Trigger = {"processingTime": f"{self.settings.stream.poll_seconds} seconds"}
+        return {"availableNow": True} if drain else steady
+
+    def written(self, query: str, batch: int, counts: dict[str, int]) -> None:
+        """A batch of refine or bars has been written: tell whoever watches, and ingest if it waits for its turn."""
+        self.report(query, batch, counts)
+        if self.turns:
+            self.turns.hear(query, counts)
 
     def writer(self, query: str, rows: DataFrame, trigger: Trigger) -> DataStreamWriter:
         """A stream writer with name, checkpoint and trigger."""
@@ -73,18 +84,26 @@ class Stream:
 
 
 def start_ingest(stream: Stream, *, drain: bool) -> StreamingQuery:
-    """Append the records of the source to bronze, verbatim, through Delta's own exactly-once sink.
+    """Append the records of the source to bronze, verbatim, each batch once.
 
     Nothing is computed on the way, so plans are interpreted: compiling them costs an eighth of a batch (DECISIONS 19).
     """
     settings, clock = stream.settings, stream.clock
     arrived = read_market_events(stream.lake.spark, settings, clock, until=clock() if drain else None)
     events = arrived.observe(ARRIVALS, F.max(F.unix_millis("arrived_at")).alias(NEWEST))
-    stream.confirm("ingest", stream.claim("ingest"))
-    trigger = drain_trigger(settings) if drain else stream.steady_trigger
-    writer = stream.writer("ingest", events, trigger).format("delta").outputMode("append")
+    claimed = stream.claim("ingest")
+    stream.confirm("ingest", claimed)
+    unfinished = broken_off(stream.lake.files, settings.checkpoint("ingest"))
+    write = ingest_writer(
+        stream.lake,
+        claimed.identity.generation,
+        unfinished,
+        lambda batch, counts: stream.report("ingest", batch, counts),
+        stream.turns,
+    )
+    trigger = stream.source_trigger(drain=drain)
     with set_for_now(stream.lake.spark, INTERPRETED):  # the query starts in a copy of the session as it is now
-        query = writer.start(stream.lake.path(MARKET_EVENTS))
+        query = stream.writer("ingest", events, trigger).foreachBatch(write).start()
     return end_when_dry(settings, query) if drain else query
 
 
@@ -97,7 +116,7 @@ def start_refine(stream: Stream, *, drain: bool) -> StreamingQuery:
         stream.lake,
         stream.rules,
         claimed.identity.generation,
-        lambda batch, counts: stream.report("refine", batch, counts),
+        lambda batch, counts: stream.written("refine", batch, counts),
     )
     return stream.writer("refine", records, stream.table_trigger(drain=drain)).foreachBatch(write).start()
 
@@ -113,7 +132,7 @@ def start_bars(stream: Stream, *, drain: bool) -> StreamingQuery:
     stream.confirm("bars", claimed)
 
     def after_batch(batch: int, counts: dict[str, int]) -> None:
-        stream.report("bars", batch, counts)
+        stream.written("bars", batch, counts)
         maintain_between_batches(stream.lake, batch, every=stream.settings.stream.optimize_every_batches)
 
     write = bars_writer(stream.lake, stream.bar_rules, claimed.identity.generation, stream.clock, after_batch)

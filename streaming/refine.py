@@ -15,6 +15,7 @@ from lakehouse.crashpoints import crashpoint
 from lakehouse.kernels.fingerprints import Points
 from lakehouse.lake import Lake
 from lakehouse.tables.silver import QUARANTINE, TRADES
+from lakehouse.workers import in_arrow
 from streaming.batches import BatchName, Longs, session_for
 from streaming.judge import CONTROL, JUDGED_DDL, UNDECODABLE, Rules, judge_batches
 from streaming.outline import KINDS, PRINTS, REFUSALS, Kind, Outline, new_points, second_copies
@@ -36,7 +37,7 @@ class Memory:
 
 def judge(records: DataFrame, rules: Rules) -> DataFrame:
     """Bronze records to one row per print, refusal and control frame; `row` names a row within the batch."""
-    judged = records.select(*NEEDED).mapInArrow(partial(judge_batches, rules=rules), JUDGED_DDL)
+    judged = in_arrow(records.select(*NEEDED), partial(judge_batches, rules=rules), JUDGED_DDL)
     return judged.withColumn("row", F.monotonically_increasing_id())
 
 
@@ -122,7 +123,7 @@ def refine_writer(
 
     def write(records: DataFrame, batch_id: int) -> None:
         name = BatchName("refine", generation, batch_id)
-        own = Lake(session_for(records), lake.root)
+        own = Lake(session_for(records, lake.spark), lake.root)
         report(batch_id, refine_batch(own, records, rules(), name, memory))
 
     return write

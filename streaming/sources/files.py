@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 
 from lakehouse.settings import Settings
 from lakehouse.tables.bronze import MARKET_EVENTS
+from lakehouse.workers import in_arrow
 
 BINARY_FILE = "path string, modificationTime timestamp, length bigint, content binary"
 LINE_NUMBER_DIGITS = 12
@@ -47,7 +48,7 @@ def read_files(spark: SparkSession, settings: Settings) -> DataFrame:
         .load(folder)
     )
     named = files.select("path", F.col("modificationTime").alias("arrived_at"), "content")
-    return named.mapInArrow(split_lines(folder), MARKET_EVENTS.schema)
+    return in_arrow(named, split_lines(folder), MARKET_EVENTS.schema)
 
 
 def landing_folder(spark: SparkSession, landing: str) -> str:

@@ -25,7 +25,7 @@ from tests.faults.reference import reference
 FEW, MANY = 3, int(os.environ.get("TICKHOUSE_KILLS", "30"))
 SEED = 20241129
 FILES_A_ROUND = 4
-CRASHES = tuple(point for point in crashpoints.POINTS if point.partition(".")[0] in ("refine", "bars"))
+CRASHES = tuple(point for point in crashpoints.POINTS if point.partition(".")[0] in ("ingest", "refine", "bars"))
 KILLED = -signal.SIGKILL
 
 
