@@ -87,7 +87,7 @@ class StreamSettings(Section):
     """How the three queries run."""
 
     trigger_seconds: float = Field(1.0, ge=0)
-    poll_seconds: float = Field(0.25, ge=0)
+    poll_seconds: float = Field(0.2, ge=0)
     take_turns: bool = False
     grace_seconds: float = Field(10.0, ge=0)
     future_tolerance_seconds: float = Field(300.0, ge=0)
