@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from lakehouse.reference.calendar import exchange_days
-from streaming.decode import FIRST_MS, LAST_MS, SYMBOL
+from streaming.print_checks import FIRST_MS, LAST_MS, SYMBOL
 
 MULTI = "MULTI"
 UNDECODABLE = "_UNDECODABLE"

@@ -13,7 +13,8 @@ from lakehouse.kernels.decode import CONTROL, SLOW, decode_records
 from lakehouse.kernels.dictionary import COUNT, new_dictionaries
 from lakehouse.kernels.scan import LENGTH_BITS, LENGTHS
 from lakehouse.tables.silver import NOTIONAL_CAP_USD, PRICE_CAP_USD, SIZE_CAP
-from streaming.decode import FIRST_MS, LAST_MS, SEQ_LIMIT, Decoded, Refusals, decode_record
+from streaming.decode import Decoded, Refusals, decode_record
+from streaming.print_checks import FIRST_MS, LAST_MS, SEQ_LIMIT
 from streaming.print_table import Bytes, Longs, PrintTable, with_slow_prints
 from streaming.wire import DEFAULT_FEED, MICROS
 

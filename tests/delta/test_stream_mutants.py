@@ -19,7 +19,7 @@ from pyspark.sql import DataFrame, SparkSession
 from lakehouse import crashpoints
 from lakehouse.kernels.fingerprints import Points
 from lakehouse.lake import Lake
-from streaming import bars, decode, refine
+from streaming import bars, decode, print_checks, refine
 from streaming.batches import BatchName
 from streaming.judge import Rules
 from streaming.outline import Outline
@@ -170,9 +170,10 @@ def test_a_constant_transaction_name_loses_a_replay_and_is_caught(
 
 
 def test_a_removed_nan_gate_is_caught(stage: Direct, monkeypatch: pytest.MonkeyPatch) -> None:
-    finite = decode._micros
-    monkeypatch.setattr(decode, "_is_sane", lambda *_: True)
-    monkeypatch.setattr(decode, "_micros", lambda one: finite(one) if Decimal(one).is_finite() else 10**6)
+    finite = print_checks.micros
+    monkeypatch.setattr(print_checks, "_is_sane", lambda *_: True)
+    for module in (decode, print_checks):
+        monkeypatch.setattr(module, "micros", lambda one: finite(one) if Decimal(one).is_finite() else 10**6)
 
     monkeypatch.setattr(refine, "parcels_of", parcels_here)
     stage.refine(acts()[1], 0)

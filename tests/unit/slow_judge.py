@@ -12,8 +12,9 @@ import numpy as np
 import pyarrow as pa
 
 from lakehouse.reference.calendar import exchange_days
-from streaming.decode import SEQ_LIMIT, Decoded, Refusals, decode_record
+from streaming.decode import Decoded, Refusals, decode_record
 from streaming.judge import CONTROL, JUDGED, PRINT, REFUSED, UNDECODABLE, Rules
+from streaming.print_checks import SEQ_LIMIT
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 REGULAR, AUCTION_SLACK_MS = 1, 600_000

@@ -24,9 +24,9 @@ from lakehouse.kernels.dates import NO_DAY, day_of
 from lakehouse.kernels.decode import CONTROL, DECODED, SLOW, make_room
 from lakehouse.kernels.wide import SLACK
 from lakehouse.reference.calendar import exchange_days, session_arrays
-from streaming.decode import FIRST_MS, LAST_MS, REF, SEQ_LIMIT
 from streaming.fast_decode import decode_batch, decode_canonical, new_room
 from streaming.judge import PRINT, Listings, Rules, days_of, distinct, judge_batch, judge_batches
+from streaming.print_checks import FIRST_MS, LAST_MS, REF, SEQ_LIMIT
 from streaming.wire import Print, encode_message
 from tests.faults import corpus
 from tests.faults.reference import LISTINGS, calendar, write_dialects

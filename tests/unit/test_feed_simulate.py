@@ -13,7 +13,6 @@ import pytest
 
 from lakehouse.errors import SettingsError
 from lakehouse.tables.silver import CORPORATE_ACTIONS, INSTRUMENTS
-from streaming.decode import SYMBOL, TRADE_ID
 from streaming.feeds.pack import Timed
 from streaming.feeds.sim_config import Hours
 from streaming.feeds.sim_market import HALT_LASTS_MS, HALT_STARTS_MS, tickers
@@ -26,6 +25,7 @@ from streaming.feeds.simulate import (
     simulated_records,
     simulated_sessions,
 )
+from streaming.print_checks import SYMBOL, TRADE_ID
 from streaming.wire import MICROS, PING, Print
 
 SMALL = SimulatorConfig(seed=11, sessions=2, symbols=8, trades_per_session=6_000, cancel_rate=0.005, correct_rate=0.005)
