@@ -23,7 +23,10 @@ def per_record(rate: int) -> int:
 
 
 def produce(address: str, stream: str, rate: int, seconds: int, output: Path) -> None:
-    """Send `rate` trades a second for so long; `output` gets a row a record: number, symbol, times of print and ack."""
+    """Send `rate` trades a second for so long; `output` gets a row a record: number, symbol, times of print and ack.
+
+    What could not be sent by then stays unsent, and is missed in `output`.
+    """
     client, dice = local_client(address, stream), np.random.default_rng(rate)
     shares = np.cumsum(1.0 / np.arange(1, SYMBOLS + 1))
     size = per_record(rate)
@@ -31,6 +34,8 @@ def produce(address: str, stream: str, rate: int, seconds: int, output: Path) ->
     start = time.monotonic()
     for tick in range(int(seconds / TICK_SECONDS)):
         time.sleep(max(0.0, start + tick * TICK_SECONDS - time.monotonic()))
+        if time.monotonic() > start + seconds:
+            break
         now = time.time_ns() // 1_000_000
         symbols = np.searchsorted(shares, dice.random(per_tick) * shares[-1])
         records = [_record(number + at, int(symbol), now, size) for at, symbol in enumerate(symbols)]

@@ -49,7 +49,7 @@ def was_written(lake: Lake, table: Table, name: BatchName) -> bool:
     """Whether the log of a table names this batch. The numbers in it rise, so the first lower one ends the search."""
     for commits in (RECENT_COMMITS, None):
         rows = lake.delta(table).history(commits).select("version", "userMetadata").collect()
-        numbers = [json.loads(row["userMetadata"])["batch"] for row in rows if row["userMetadata"]]
+        numbers = [number for row in rows if (number := labelled(row["userMetadata"])) is not None]
         if name.number in numbers:
             return True
         if any(number < name.number for number in numbers) or any(row["version"] == 0 for row in rows):
@@ -59,3 +59,13 @@ def was_written(lake: Lake, table: Table, name: BatchName) -> bool:
         f"no longer reaches back to say whether it was written. Nothing was read or written. Move the checkpoint of "
         f"{name.query!r} away and start with --allow-replay, which reads everything again without doubling a row."
     )
+
+
+def labelled(text: str | None) -> int | None:
+    """The batch number a commit's metadata names; None where it names none, whoever wrote it."""
+    try:
+        said = json.loads(text or "")
+    except ValueError:
+        return None
+    number = said.get("batch") if isinstance(said, dict) else None
+    return number if isinstance(number, int) else None

@@ -17,7 +17,7 @@ from lakehouse.tables.bronze import MARKET_EVENTS
 from streaming import ingest
 from streaming.batches import BatchName
 from streaming.checkpoints import broken_off
-from streaming.ingest import was_written
+from streaming.ingest import labelled, was_written
 from tests.faults.harness import forget_last_commit
 from tests.faults.market import land, market, raw_records
 from tests.faults.pipeline import Crash, Streamed, harness_lake, settings_in
@@ -80,8 +80,8 @@ def test_a_log_that_no_longer_says_whether_a_batch_was_written_is_refused(
         rows = records.withColumn("partition_key", F.lit("A"))
         label = json.dumps({"batch": number}) if number == 0 else None
         lake.append(MARKET_EVENTS, rows, **({"userMetadata": label} if label else {}))
-    labelled = [was_written(lake, MARKET_EVENTS, BatchName("ingest", 0, number)) for number in (0, 1)]
-    assert labelled == [True, False]
+    found = [was_written(lake, MARKET_EVENTS, BatchName("ingest", 0, number)) for number in (0, 1)]
+    assert found == [True, False]
 
     table = DeltaTable(lake.path(MARKET_EVENTS))
     table.create_checkpoint()
@@ -90,3 +90,12 @@ def test_a_log_that_no_longer_says_whether_a_batch_was_written_is_refused(
 
     with pytest.raises(CheckpointError, match="batch 1 of 'ingest'.*no longer reaches back.*--allow-replay"):
         was_written(Lake(spark, lake.root), MARKET_EVENTS, BatchName("ingest", 0, 1))
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [('{"batch": 7}', 7), (None, None), ("", None), ("a note of somebody", None), ('["batch"]', None), ("7", None),
+     ('{"batch": "7"}', None), ('{"note": 7}', None)],
+)  # fmt: skip
+def test_what_others_write_into_a_commit_is_no_label(text: str | None, number: int | None) -> None:
+    assert labelled(text) == number

@@ -56,6 +56,14 @@ def lines_in(folder: Path, pattern: str = "*.jsonl") -> list[dict[str, Any]]:
     return [json.loads(line) for path in sorted(folder.glob(pattern)) for line in path.read_text().splitlines()]
 
 
+def test_the_time_a_batch_waited_for_its_turn_is_not_its_own() -> None:
+    now, arrived = NOW, {"arrivals": {"newest_ms": NOW_MS - 2_250}}
+
+    told = report_of(progress(name="ingest", observedMetrics=arrived), {"waited_ms": 900}, now)
+
+    assert (told.batch_ms, told.rows_per_second, told.lag_ms) == (600, 2000.0, 1350)
+
+
 def test_a_report_joins_what_spark_measured_with_what_the_writer_counted() -> None:
     counts = {"quarantined": 3, "duplicates": 1, "newest_ms": NOW_MS - 2250, "late": 4, "remembered": 5}
 
