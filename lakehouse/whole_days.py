@@ -11,10 +11,10 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
 from urllib.parse import unquote, urlparse
 
 import numpy as np
@@ -98,25 +98,26 @@ def bars_of_whole_days(
 
 
 def _staged(lake: Lake, days: tuple[date, ...], through_batch: int, rules: BarRules, staging: str) -> DataFrame:
-    silver = lake.read(TRADES).where((F.col("batch") <= through_batch) & F.col("session_date").isin(list(days)))
-    stretches = stretches_of(parts_of(silver.inputFiles()), PRINTS_A_TASK)
+    silver = lake.read(TRADES).where(F.col("batch") <= through_batch)
+    with ThreadPoolExecutor(1) as beside:  # both wait for Delta's plans
+        dead = beside.submit(deaths_of, silver, days)
+        stretches = stretches_of(parts_of(_of(days, silver).inputFiles()), PRINTS_A_TASK)
+        work = Work(stretches, days, through_batch, rules, dead.result(), staging)
     if not stretches:
         return lake.spark.createDataFrame([], PARTIAL_DDL)
-    work = Work(stretches, days, through_batch, rules, deaths_of(lake, days, through_batch), staging)
     for folder in (OWN, SHARED):
         lake.files.make_folder(f"{staging}/{folder}")
     told = _run(lake, lambda number: fold_stretch(work, number), len(stretches), "number int, hashes binary").toArrow()
     hashes = {row["number"]: np.frombuffer(row["hashes"], np.int64) for row in told.to_pylist()}
     contested = contested_keys(hashes.values())
     own = lake.spark.read.schema(PARTIAL_DDL).parquet(f"{staging}/{OWN}")
-    if not len(contested):
-        return own.union(lake.spark.read.schema(PARTIAL_DDL).parquet(f"{staging}/{SHARED}"))
-    keys = F.broadcast(lake.spark.createDataFrame(pa.table({HASH: contested})))
     shared = lake.spark.read.schema(f"{PARTIAL_DDL}, {HASH} bigint").parquet(f"{staging}/{SHARED}")
-    combined(shared.join(keys, on=HASH, how="left_semi")).write.parquet(f"{staging}/combined")
-    rest = shared.join(keys, on=HASH, how="left_anti")
-    together = lake.spark.read.schema(PARTIAL_DDL).parquet(f"{staging}/combined")
-    return own.unionByName(rest.drop(HASH)).unionByName(together)
+    if not len(contested):
+        return own.union(shared.drop(HASH))
+    pieces = _run(lake, lambda number: pieces_of(staging, number, contested), len(stretches), PARTIAL_DDL).toArrow()
+    keys = F.broadcast(lake.spark.createDataFrame(pa.table({HASH: contested})))
+    rest = shared.join(keys, on=HASH, how="left_anti").drop(HASH)
+    return own.unionByName(rest).unionByName(combined(lake.spark.createDataFrame(pieces)))
 
 
 def _run(lake: Lake, task: Callable[[int], Iterator[pa.RecordBatch]], count: int, ddl: str) -> DataFrame:
@@ -130,12 +131,16 @@ def _run(lake: Lake, task: Callable[[int], Iterator[pa.RecordBatch]], count: int
     return in_arrow(lake.spark.range(0, count, 1, count), numbered, ddl)
 
 
-def deaths_of(lake: Lake, days: tuple[date, ...], through_batch: int) -> pa.Table:
+def deaths_of(silver: DataFrame, days: tuple[date, ...]) -> pa.Table:
     """The prints of these dates that cancels and corrections took away; files without such events are not opened."""
-    events = events_about(lake.read(TRADES).where(F.col("batch") <= through_batch), days)
+    events = events_about(silver, days)
     if events.isEmpty():
         return pa.table({"session_date": [], "trade_id": [], "dead_at": [], "fate": []})
-    return deaths(events).where(F.col("session_date").isin(list(days))).toArrow()
+    return _of(days, deaths(events)).toArrow()
+
+
+def _of(days: tuple[date, ...], rows: DataFrame) -> DataFrame:
+    return rows.where(F.col("session_date").isin(list(days)))
 
 
 def parts_of(files: Iterable[str]) -> list[Part]:
@@ -177,14 +182,26 @@ def fold_stretch(work: Work, number: int) -> Iterator[pa.RecordBatch]:
     may_be_shared = pa.array(within_reach(bars, [one for at, one in enumerate(work.stretches) if at != number]))
     own, shared = bars.filter(pc.invert(may_be_shared)), bars.filter(may_be_shared)
     hashes = key_hashes(shared)
-    _write(own, f"{work.staging}/{OWN}/{number:05d}.parquet")
-    _write(shared.append_column(HASH, pa.array(hashes)), f"{work.staging}/{SHARED}/{number:05d}.parquet")
+    _write(own, _file_of(work.staging, OWN, number))
+    _write(shared.append_column(HASH, pa.array(hashes)), _file_of(work.staging, SHARED, number))
     yield pa.record_batch({"number": pa.array([number], pa.int32()), "hashes": pa.array([hashes.tobytes()])})
+
+
+def pieces_of(staging: str, number: int, contested: Longs) -> Iterator[pa.RecordBatch]:
+    """The bars of one stretch that another stretch holds parts of as well."""
+    with pq.ParquetFile(_file_of(staging, SHARED, number)) as file:
+        found = np.flatnonzero(np.isin(file.read([HASH], use_threads=False)[HASH].to_numpy(), contested))
+        if len(found):
+            yield from file.read(PARTIAL.names, use_threads=False).take(found).cast(PARTIAL).to_batches()
+
+
+def _file_of(staging: str, folder: str, number: int) -> str:
+    return f"{staging}/{folder}/{number:05d}.parquet"
 
 
 def _write(bars: pa.RecordBatch, path: str) -> None:
     pq.write_table(
-        pa.Table.from_batches([bars]), path, compression="lz4", use_dictionary=NAME_COLUMNS, write_statistics=False,
+        pa.Table.from_batches([bars]), path, compression="none", use_dictionary=NAME_COLUMNS, write_statistics=False,
         store_decimal_as_integer=True,
     )  # fmt: skip
 
@@ -251,20 +268,17 @@ def contested_keys(hashes: Iterable[Longs]) -> Longs:
 
 def combined(parts: DataFrame) -> DataFrame:
     """Partial bars of one key as one bar: the same monoid the stream merges by."""
-    totals = {name: F.sum(name) for name in (*SUMS, "touched")}
-    first, last = {}, {}
+    values = {name: f"sum({name})" for name in (*SUMS, "touched")}
+    values |= {name: f"min({name})" for name in ("bar_end", "session_date", "session", "symbol", "min_batch")}
     for prefix in ("", "first_"):
-        opened, closed = f"{prefix}open_ord", f"{prefix}close_ord"
-        first[prefix] = F.min(F.when(F.col(opened).isNotNull(), F.struct(opened, f"{prefix}open")))
-        last[prefix] = F.max(F.when(F.col(closed).isNotNull(), F.struct(closed, f"{prefix}close")))
-        totals[f"{prefix}open"], totals[opened] = (first[prefix][name] for name in (f"{prefix}open", opened))
-        totals[f"{prefix}close"], totals[closed] = (last[prefix][name] for name in (f"{prefix}close", closed))
-        totals[f"{prefix}high"], totals[f"{prefix}low"] = F.max(f"{prefix}high"), F.min(f"{prefix}low")
-    for name in ("bar_end", "session_date", "session", "symbol", "min_batch"):
-        totals[name] = F.min(name)
-    types: dict[str, Any] = {field.name: field.dataType for field in parts.schema}
-    together = parts.groupBy(*KEY).agg(*(total.alias(name) for name, total in totals.items()))
-    return together.select(*(F.col(name).cast(types[name]).alias(name) for name in PARTIAL.names))
+        for price, order, end in (("open", "open_ord", "min"), ("close", "close_ord", "max")):
+            word = f"struct({prefix}{order}, {prefix}{price})"
+            found = f"{end}(CASE WHEN {prefix}{order} IS NOT NULL THEN {word} END)"
+            values |= {f"{prefix}{name}": f"{found}.{prefix}{name}" for name in (price, order)}
+        values |= {f"{prefix}high": f"max({prefix}high)", f"{prefix}low": f"min({prefix}low)"}
+    types = {field.name: field.dataType.simpleString() for field in parts.schema}
+    cast = (F.expr(f"CAST({value} AS {types[name]}) AS {name}") for name, value in values.items())
+    return parts.groupBy(*KEY).agg(*cast).select(*PARTIAL.names)
 
 
 def rebuild_bars(

@@ -245,6 +245,98 @@ def _fold_bar(
 
 
 @njit(cache=True, nogil=True)
+def _prices_in(row: Longs, at: int, bars: Longs, one: int) -> None:
+    """Let the prices of a shorter bar move those of `row` that begin with column `at`.
+
+    Equal orders lie in one shorter bar: the order of a print begins with its time.
+    """
+    open_ord, close_ord = bars[OPEN_ORD, one], bars[CLOSE_ORD, one]
+    if open_ord != ABSENT:
+        if row[at + 4] == ABSENT or open_ord < row[at + 4]:
+            row[at], row[at + 4] = bars[OPEN, one], open_ord
+        if close_ord > row[at + 5]:
+            row[at + 3], row[at + 5] = bars[CLOSE, one], close_ord
+    high, low = bars[HIGH, one], bars[LOW, one]
+    if high != ABSENT:
+        row[at + 1] = high if row[at + 1] == ABSENT else max(row[at + 1], high)
+        row[at + 2] = low if row[at + 2] == ABSENT else min(row[at + 2], low)
+
+
+@njit(cache=True, nogil=True)
+def _sum_in(row: Longs, to: int, bars: Longs, hi: int, one: int) -> None:
+    row[to] += bars[hi, one]
+    _add(row, to, bars[hi + 1, one])
+
+
+@njit(cache=True, nogil=True)
+def _bar_in(row: Longs, bars: Longs, one: int) -> None:
+    """Let a shorter bar into a longer one as it is now; nothing came late into it and nothing died in it."""
+    _prices_in(row, PRICES, bars, one)
+    for hi in (VOLUME_HI, NOTIONAL_HI, VWAP_VOLUME_HI):
+        _sum_in(row, hi, bars, hi, one)
+    row[TRADES] += bars[TRADES, one]
+    row[TOUCHED] += bars[TOUCHED, one]
+    row[MIN_BATCH] = min(row[MIN_BATCH], bars[MIN_BATCH, one])
+    row[SYMBOL] = min(row[SYMBOL], bars[SYMBOL, one])
+
+
+@njit(cache=True, nogil=True)
+def _bar_in_first(row: Longs, bars: Longs, one: int) -> None:
+    """Let such a bar into the longer one as first published: what was in time for the shorter is for the longer."""
+    _prices_in(row, FIRST_PRICES, bars, one)
+    _sum_in(row, FIRST_VOLUME_HI, bars, VOLUME_HI, one)
+    row[FIRST_TRADES] += bars[TRADES, one]
+
+
+@njit(cache=True, nogil=True)
+def _is_clean(bars: Longs, one: int) -> bool:
+    """Whether nothing came late into a bar and nothing died in it."""
+    return bars[LATE, one] + bars[CANCELLED, one] + bars[CORRECTED, one] == 0
+
+
+@njit(cache=True, nogil=True)
+def _add_up_bar(
+    bars: Longs, one: int, prints: Longs, begins: Longs, first_key: int, opens_of: Longs, closes_of: Longs,
+    dead_at: Longs, length: int, grace: int, group: int, interval: int, row: Longs,
+) -> int:  # fmt: skip
+    """Make the longer bar that begins with shorter bar `one` in `row`, and say with which of them the next begins.
+
+    Shorter bar b holds prints begins[b] to begins[b + 1]; they are looked at again where it is not clean.
+    """
+    day_key = bars[DAY_KEY, one] - first_key
+    start, end = bar_bounds(bars[START, one], opens_of[day_key], closes_of[day_key], length)
+    _begin(row, group, interval, start, end, first_key + day_key)
+    at, cut = one, end + grace
+    while at < bars.shape[1] and bars[START, at] < end and bars[DAY_KEY, at] == row[DAY_KEY]:
+        if _is_clean(bars, at):
+            _bar_in(row, bars, at)
+        else:
+            for place in range(begins[at], begins[at + 1]):
+                _print_in(row, prints[place], cut)
+        at += 1
+    if row[LATE] + row[CANCELLED] + row[CORRECTED] == 0:
+        _first_from_now(row)
+        return at
+    for again in range(one, at):
+        if _is_clean(bars, again):
+            _bar_in_first(row, bars, again)
+        else:
+            for place in range(begins[again], begins[again + 1]):
+                _print_in_first(row, prints[place], cut, dead_at)
+    return at
+
+
+@njit(cache=True, nogil=True)
+def _keep(row: Longs, out: Longs, count: int) -> int:
+    """Put a bar that holds any print into `out`, and say how many are there."""
+    if row[MIN_BATCH] == NEVER:
+        return count
+    for column in range(WIDTH):
+        out[column, count] = row[column]
+    return count + 1
+
+
+@njit(cache=True, nogil=True)
 def fold(
     prints: Longs, bounds: Longs, first_key: int, opens_of: Longs, closes_of: Longs, dead_at: Longs, lengths: Longs,
     daily: Longs, grace: int, held_keys: Longs, held_batch: Longs, out: Longs,
@@ -254,7 +346,8 @@ def fold(
     Group g lies from bounds[g] to bounds[g + 1]. `opens_of` and `closes_of` say for each day key from `first_key` on
     when its session opens and closes. In the tags fate is 0 for a living print, 1 cancelled, 2 corrected; `dead_at`
     is, by input row, when the word of its death was received. `lengths` are bar lengths in ms, 0 meaning the session;
-    `daily[k]` is 1 where interval k is built from regular sessions only.
+    `daily[k]` is 1 where interval k is built from regular sessions only. Bars that the first interval divides are
+    added up from its bars, unless some bars are held, which lack prints that the others need.
     """
     count = 0
     row = np.zeros(WIDTH, np.int64)
@@ -263,17 +356,30 @@ def fold(
         if first == last:
             continue
         put_in_order(prints, first, last)
+        shortest, begins, bars = count, np.empty(last - first + 1, np.int64), out[:, :0]
         for interval in range(len(lengths)):
+            length = lengths[interval]
             if daily[interval] == 1 and group % 3 != REGULAR:
+                continue
+            if interval > 0 and len(held_batch) == 0 and lengths[0] > 0 and length % lengths[0] == 0:
+                at = 0
+                while at < bars.shape[1]:
+                    at = _add_up_bar(
+                        bars, at, prints, begins, first_key, opens_of, closes_of, dead_at, length, grace, group,
+                        interval, row,
+                    )  # fmt: skip
+                    count = _keep(row, out, count)
                 continue
             at = first
             while at < last:
+                if interval == 0:
+                    begins[count - shortest] = at
                 at = _fold_bar(
-                    prints, at, last, first_key, opens_of, closes_of, dead_at, lengths[interval], grace, held_keys,
-                    held_batch, group, interval, row,
+                    prints, at, last, first_key, opens_of, closes_of, dead_at, length, grace, held_keys, held_batch,
+                    group, interval, row,
                 )  # fmt: skip
-                if row[MIN_BATCH] != NEVER:
-                    for column in range(WIDTH):
-                        out[column, count] = row[column]
-                    count += 1
+                count = _keep(row, out, count)
+            if interval == 0:
+                begins[count - shortest] = last
+                bars = out[:, shortest:count]
     return count

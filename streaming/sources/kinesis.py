@@ -20,7 +20,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql.datasource import DataSource, DataSourceStreamReader, InputPartition
 from pyspark.sql.types import StructType
 
-from lakehouse.workers import trust_archives
+from lakehouse.workers import settle
 from streaming.sources.kinesis_client import KinesisStream
 from streaming.sources.kinesis_offsets import Offset, Range, ranges
 from streaming.sources.kinesis_options import KinesisOptions
@@ -68,7 +68,7 @@ class KinesisReader(DataSourceStreamReader):
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         """The records of one range, on an executor."""
         assert isinstance(partition, ShardPartition)  # noqa: S101 - Spark hands back what partitions() made
-        trust_archives()
+        settle()
         return batches(KinesisStream(self._options), self._options, partition.wanted)
 
     def stop(self) -> None:

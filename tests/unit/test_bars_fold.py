@@ -103,6 +103,7 @@ def plain_bar(prints: list[Given], end: datetime) -> dict[str, Any]:
         "late_prints": sum(one.received_at > cut for one in prints),
         "cancelled_prints": sum(one.fate == 1 for one in prints),
         "corrected_prints": sum(one.fate == 2 for one in prints),
+        "min_batch": min(one.batch for one in prints),
     }
 
 

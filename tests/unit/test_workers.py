@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import re
 import sys
 import zipfile
 import zipimport
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -54,6 +56,21 @@ def test_an_archive_is_not_read_again_before_each_task_and_still_gives_modules(
 
     assert archive not in read
     assert importlib.import_module("lies_there_too").ANSWER == 43
+
+
+def test_what_the_first_tasks_brought_is_not_walked_over_after_each_task_and_later_garbage_is_collected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(workers, "_tasks", count())
+    gc.collect()
+    try:
+        seen = [(workers.settle(), gc.get_freeze_count(), len(gc.get_objects()))[1:] for _ in range(5)]
+        frozen, walked = zip(*seen, strict=True)
+
+        assert min(frozen) > 10_000 > max(walked)
+        assert frozen[workers.FIRST_TASKS - 1] == frozen[-1]
+    finally:
+        gc.unfreeze()
 
 
 def test_every_function_that_goes_to_the_workers_goes_by_in_arrow() -> None:
