@@ -10,23 +10,27 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from deltalake import DeltaTable
+
 from benchmarks import hops
 from benchmarks.data import ADDS, bronze_files
 from benchmarks.harness import FAILED, Result, Run, Trial, begun, limit
 from benchmarks.hosts import HOUSE, Place
-from benchmarks.lakes import fresh_lake
+from benchmarks.lakes import fresh_lake, path_of
 from benchmarks.latency_row import measure
 from benchmarks.market import Market
 from benchmarks.processes import measured, tree_memory_bytes
 from jobs.stream import stream_until
+from lakehouse.settings import Settings
+from lakehouse.tables.silver import TRADES
 
 SLOWER, FATTER = 1.2, 1.2
 WARM_UP_SECONDS, SAMPLE_SECONDS = 60, 5.0
 BULK = "50 M trades from bronze to silver and bars, last tenth against the first"
 HOUR = "one hour of stream, last tenth against the first"
 BULK_NOTE = (
-    "`tickhouse stream --drain`, refine and then bars, in micro-batches of one bronze file; the first batch of each "
-    "query is left out. Memory is that of the driver, its JVM and its Python workers."
+    "Refine and bars of `tickhouse stream` side by side, in micro-batches of one file; the first batch of each query "
+    "is left out. Memory is that of the driver, its JVM and its Python workers."
 )
 HOUR_NOTE = "As row e, for an hour."
 
@@ -38,12 +42,12 @@ def bulk_trial(market: dict[str, Any]) -> Trial:
         result = begun("f1", BULK, BULK_NOTE)
         try:
             found = call(HOUSE, "benchmarks.soak:drain", {"market": market})
+            grown = {f"batch time of {query}": growth(seconds) for query, seconds in found["batches"].items()}
+            grown["memory of the driver's tree"] = growth(found["memory"])
         except Exception as error:  # noqa: BLE001 - a row that fails is a result
             result.status, result.detail = FAILED, [str(error)]
             return result
-        for query, seconds in found["batches"].items():
-            result.verdicts.append(limit(f"batch time of {query}", growth(seconds), SLOWER, SLOWER, "x"))
-        result.verdicts.append(limit("memory of the driver's tree", growth(found["memory"]), FATTER, FATTER, "x"))
+        result.verdicts = [limit(name, value, SLOWER, SLOWER, "x") for name, value in grown.items()]
         result.runs = {"ours": [{name: found[name] for name in ("wall", "cpu", "events")}]}
         return result
 
@@ -51,21 +55,38 @@ def bulk_trial(market: dict[str, Any]) -> Trial:
 
 
 def drain(place: Place, *, market: dict[str, Any]) -> dict[str, Any]:
-    """Refine and bars until bronze is read; seconds of every batch by query, and memory in samples."""
+    """Refine and bars until bronze is in bars; seconds of every batch by query, and memory in samples."""
     given = Market(**market)
     fresh, spark = fresh_lake(place, "soak", given), place.spark
     adds = json.loads((bronze_files(given) / ADDS).read_text(encoding="utf-8"))
     cap = f"{int(max(add['size'] for add in adds) * 0.8) // 1024}k"
     settings = fresh.model_copy(update={"stream": fresh.stream.model_copy(update={"max_bytes_per_trigger": cap})})
     done, memory = threading.Event(), list[int]()
-    sampler = threading.Thread(target=_sample, args=(memory, done), daemon=True)
-    sampler.start()
-    with measured() as taken:
-        stream_until(spark, settings, threading.Event(), drain=True, queries=("refine", "bars"))
-    done.set()
-    sampler.join()
-    batches = batch_seconds(Path(settings.paths.logs) / "stream.jsonl")
+    besides = [
+        threading.Thread(target=_sample, args=(memory, done), daemon=True),
+        threading.Thread(target=_end_when_read, args=(settings, len(adds), done), daemon=True),
+    ]
+    for one in besides:
+        one.start()
+    try:
+        with measured() as taken:
+            stream_until(spark, settings, done, drain=False, queries=("refine", "bars"))
+    finally:
+        done.set()
+    for one in besides:
+        one.join()
+    batches = batch_seconds(log_of(settings))
     return {"wall": taken.wall, "cpu": taken.cpu, "events": given.trades, "batches": batches, "memory": memory}
+
+
+def _end_when_read(settings: Settings, files: int, done: threading.Event) -> None:
+    """Set `done` once refine has read so many files of bronze, and bars every row it made of them."""
+    while not done.wait(SAMPLE_SECONDS):
+        batches = entries_of(log_of(settings))
+        if sum(entry["query"] == "refine" for entry in batches) == files:
+            rows = DeltaTable(path_of(settings, TRADES)).to_pyarrow_dataset().count_rows()
+            if sum(entry["rows"] for entry in batches if entry["query"] == "bars") == rows:
+                done.set()
 
 
 def _sample(memory: list[int], done: threading.Event) -> None:
@@ -73,19 +94,31 @@ def _sample(memory: list[int], done: threading.Event) -> None:
         memory.append(tree_memory_bytes(os.getpid()))
 
 
+def log_of(settings: Settings) -> Path:
+    """The listener's log."""
+    return Path(settings.paths.logs) / "stream.jsonl"
+
+
+def entries_of(log: Path) -> list[dict[str, Any]]:
+    """The lines of the listener's log about batches that had rows."""
+    text = log.read_text(encoding="utf-8") if log.exists() else ""
+    lines = text[: text.rfind("\n") + 1].splitlines()  # the last line may be half written
+    return [entry for line in lines if (entry := json.loads(line)).get("event") == "batch" and entry["rows"]]
+
+
 def batch_seconds(log: Path) -> dict[str, list[float]]:
-    """Seconds of every batch that had rows, by query, from the listener's log."""
+    """Seconds of every batch that had rows, by query."""
     found: dict[str, list[float]] = {}
-    for line in log.read_text(encoding="utf-8").splitlines():
-        entry = json.loads(line)
-        if entry.get("event") == "batch" and entry["rows"]:
-            found.setdefault(entry["query"], []).append(entry["milliseconds"]["triggerExecution"] / 1000)
+    for entry in entries_of(log):
+        found.setdefault(entry["query"], []).append(entry["milliseconds"]["triggerExecution"] / 1000)
     return found
 
 
 def growth(values: Sequence[float]) -> float:
     """The median of the last tenth over that of the first, the very first value left out."""
     steady = values[1:]
+    if not steady:
+        raise ValueError(f"{len(values)} values say nothing about growth; there must be two at least.")
     tenth = max(len(steady) // 10, 1)
     return median(steady[-tenth:]) / median(steady[:tenth])
 
