@@ -46,7 +46,7 @@ auto.create.topics.enable=false
 def kinesis_emulator() -> Iterator[str]:
     """A moto server; yields its address. It knows no throttling, no retention, and its resharding loses the order."""
     port = free_port()
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    command = [sys.executable, "-m", "streaming.local_kinesis", "-H", "127.0.0.1", "-p", str(port)]
     address = f"http://127.0.0.1:{port}"
     with service("moto", command, lambda: _answers(address)):
         yield address
