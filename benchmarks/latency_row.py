@@ -24,7 +24,7 @@ from benchmarks.data import CACHE, arrow_schema
 from benchmarks.harness import FAILED, Result, Run, Trial, begun, limit
 from benchmarks.hosts import HOUSE, Place
 from benchmarks.lakes import template
-from benchmarks.load import per_record
+from benchmarks.load import PER_RECORD
 from benchmarks.market import EXCHANGE, Market
 from benchmarks.processes import tree, tree_cpu_seconds, tree_memory_bytes
 from lakehouse.lake import Lake
@@ -75,11 +75,11 @@ def _judge(result: Result, rate: int, seconds: int, outcome: Outcome) -> None:
     with hops.opened(outcome.watched) as db:
         found = hops.summary(db, outcome.since_ns, outcome.until_ns)
         behind = hops.backlog(db, outcome.since_ns, outcome.until_ns)
-    total, size = found["hops"][hops.HOPS[-1]], per_record(rate)
-    if found["records"] * size < HELD * rate * seconds:
+    total, acknowledged = found["hops"][hops.HOPS[-1]], found["records"] * PER_RECORD
+    if acknowledged < HELD * rate * seconds:
         result.status = FAILED
         result.detail.append(
-            f"{rate:,}/s: only {found['records'] * size / seconds:,.0f}/s were acknowledged: the emulator held it up"
+            f"{rate:,}/s: only {acknowledged / seconds:,.0f}/s were acknowledged: the emulator held it up"
         )
         return
     if found["missing"] or not total:
@@ -93,8 +93,7 @@ def _judge(result: Result, rate: int, seconds: int, outcome: Outcome) -> None:
     result.verdicts.append(limit(f"backlog at {rate:,} trades/s, last fifth to first", growth, FLAT, FLAT, "x"))
     cpu = ", ".join(f"{part} {used / seconds:.2f}" for part, used in outcome.cpu.items())
     result.detail += [
-        f"{rate:,} trades/s for {seconds} s, {found['records'] * size:,} acknowledged in records of {size}: seconds to "
-        "p50 / p99 / most",
+        f"{rate:,} trades/s for {seconds} s, {acknowledged:,} acknowledged: seconds to p50 / p99 / most",
         *(f"  {hop}: {' / '.join(f'{one:.2f}' for one in values)}" for hop, values in found["hops"].items()),
         f"  processors in use: {cpu}; driver's memory {max(outcome.memory) / 2**30:.2f} GiB at most",
     ]

@@ -14,12 +14,8 @@ import pyarrow.parquet as pq
 from streaming.emulators import local_client
 
 TICK_SECONDS, CALL_LIMIT, SYMBOLS = 0.1, 500, 2_000
+PER_RECORD = 5
 STEPS = np.array([-2, -1, 0, 1, 2])
-
-
-def per_record(rate: int) -> int:
-    """Trades a record: five, and more where a feed would pack more. The emulator takes some 300 records a second."""
-    return max(5, rate // 200)
 
 
 def produce(address: str, stream: str, rate: int, seconds: int, output: Path) -> None:
@@ -29,8 +25,7 @@ def produce(address: str, stream: str, rate: int, seconds: int, output: Path) ->
     """
     client, dice = local_client(address, stream), np.random.default_rng(rate)
     shares = np.cumsum(1.0 / np.arange(1, SYMBOLS + 1))
-    size = per_record(rate)
-    per_tick, acks, number = int(rate * TICK_SECONDS / size), [], 0
+    per_tick, acks, number = int(rate * TICK_SECONDS / PER_RECORD), [], 0
     start = time.monotonic()
     for tick in range(int(seconds / TICK_SECONDS)):
         time.sleep(max(0.0, start + tick * TICK_SECONDS - time.monotonic()))
@@ -38,7 +33,7 @@ def produce(address: str, stream: str, rate: int, seconds: int, output: Path) ->
             break
         now = time.time_ns() // 1_000_000
         symbols = np.searchsorted(shares, dice.random(per_tick) * shares[-1])
-        records = [_record(number + at, int(symbol), now, size) for at, symbol in enumerate(symbols)]
+        records = [_record(number + at, int(symbol), now) for at, symbol in enumerate(symbols)]
         for at in range(0, per_tick, CALL_LIMIT):
             _put(client, stream, records[at : at + CALL_LIMIT])
             acked = time.time_ns()
@@ -50,12 +45,12 @@ def produce(address: str, stream: str, rate: int, seconds: int, output: Path) ->
     )
 
 
-def _record(number: int, symbol: int, now: int, size: int) -> dict[str, Any]:
+def _record(number: int, symbol: int, now: int) -> dict[str, Any]:
     ticker, price = f"Z{symbol:04d}", 1_500 + symbol * 19
     prints = ",".join(
         f'{{"s":"{ticker}","p":{(price + number * 7 % 30) / 100},"t":{now},"v":{100 + place},"c":["@"],"x":"Q",'
         f'"id":"L{number}-{place}","seq":{place},"received_at":{now}}}'
-        for place in range(size)
+        for place in range(PER_RECORD)
     )
     return {"Data": f'{{"type":"trade","feed":"sim","data":[{prints}]}}'.encode(), "PartitionKey": ticker}
 
