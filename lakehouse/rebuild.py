@@ -9,7 +9,8 @@ from functools import partial
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from lakehouse.bars import FATE_COLUMNS, PARTIAL_DDL, PRINT_COLUMNS, BarRules, fold_batches
+from lakehouse.bars import FATE_COLUMNS, PARTIAL_DDL, PRINT_COLUMNS, BarRules
+from lakehouse.fold import fold_batches
 from lakehouse.lake import Lake
 from lakehouse.tables.silver import TRADES
 from lakehouse.workers import in_arrow

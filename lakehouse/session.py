@@ -33,13 +33,20 @@ HOUSE = {
     "spark.databricks.delta.snapshotPartitions": "1",
     "spark.databricks.delta.schema.autoMerge.enabled": "false",
 }
+# Columns of prints that hold another value in nearly every row: a dictionary of them is begun and given up, and bounds
+# of a row group's values skip nothing.
+VARIED = ("trade_id", "bronze_ref", "ord", "received_at")
+UNBOUNDED = (*VARIED, "price", "size", "eligibility", "position", "conditions", "venue", "feed", "ref_trade_id")
+PARQUET = {f"spark.hadoop.parquet.enable.dictionary#{name}": "false" for name in VARIED}
+PARQUET |= {f"spark.hadoop.parquet.column.statistics.enabled#{name}": "false" for name in UNBOUNDED}
+# Arrow's own switches: it checks the bounds of a buffer at every value that Spark reads from a Python worker.
+UNCHECKED_ARROW = "-Darrow.enable_unsafe_memory_access=true -Darrow.enable_null_check_for_get=false"
 LOCAL = {
     "spark.ui.enabled": "false",
     "spark.sql.catalogImplementation": "in-memory",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.host": "127.0.0.1",
-    "spark.driver.extraJavaOptions": "-Duser.timezone=UTC -XX:+UseParallelGC",
-    "spark.python.daemon.module": "lakehouse.worker_daemon",
+    "spark.driver.extraJavaOptions": "-Duser.timezone=UTC -XX:+UseParallelGC " + UNCHECKED_ARROW,
 }
 
 
@@ -62,11 +69,20 @@ def checkpoint_files() -> dict[str, str]:
     return {"spark.sql.streaming.checkpointFileManagerClass": f"{package}.FileSystemBasedCheckpointFileManager"}
 
 
+def ready_workers() -> dict[str, str]:
+    """Let workers be forked from our own daemon, where the JVM is started from here and so finds what we find.
+
+    Under spark-submit it began before us and knows nothing of what --py-files brings; there PySpark's daemon serves.
+    """
+    is_submitted = "PYSPARK_GATEWAY_PORT" in os.environ
+    return {} if is_submitted else {"spark.python.daemon.module": "lakehouse.worker_daemon"}
+
+
 def spark_conf(settings: Settings) -> dict[str, str]:
     """Every Spark setting in force, the house's first and the settings' own last."""
-    conf = {**DELTA, **HOUSE, "spark.sql.shuffle.partitions": str(settings.spark.shuffle_partitions)}
+    conf = {**DELTA, **HOUSE, **PARQUET, "spark.sql.shuffle.partitions": str(settings.spark.shuffle_partitions)}
     if settings.spark.master and settings.spark.master.startswith("local"):
-        conf |= LOCAL | {"spark.driver.memory": settings.spark.driver_memory}
+        conf |= LOCAL | ready_workers() | {"spark.driver.memory": settings.spark.driver_memory}
         if on_disk(settings.paths.checkpoints):
             conf |= checkpoint_files()
         conf["spark.sql.warehouse.dir"] = str((on_disk(settings.paths.warehouse) or Path(gettempdir())) / "_spark")

@@ -25,25 +25,34 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from lakehouse.bars import NAMES, PARTIAL, PARTIAL_DDL, PRINT_COLUMNS, BarRules, fold_table
+from lakehouse.bar_columns import CLEAN_NUMBERS, Bars, takes_one_limb, widened
+from lakehouse.bars import PARTIAL, PARTIAL_DDL, PRINT_COLUMNS, BarRules
 from lakehouse.clock import to_ms
 from lakehouse.crashpoints import crashpoint
 from lakehouse.files import on_disk
+from lakehouse.fold import NAMES, Fold
 from lakehouse.gold_bars import KEY, SUMS, replace_day
+from lakehouse.kernels import bars as kernel
 from lakehouse.lake import Lake
-from lakehouse.rebuild import bars_of_days, deaths, events_about
+from lakehouse.rebuild import EVENTS, bars_of_days, deaths, events_about
+from lakehouse.reference.calendar import SessionArrays
 from lakehouse.tables.silver import TRADES
 from lakehouse.workers import in_arrow
 
 Longs = NDArray[np.int64]
 
-PRINTS_A_TASK = 2_500_000  # some 800 MB of a worker's memory
+PRINTS_A_TASK = 5_000_000
 NAME_COLUMNS = ["instrument_id", "interval", "session", "symbol"]
+NAME_DDL = (
+    "instrument_id string, interval string, bar_start timestamp, bar_end timestamp, session_date date, session string, "
+    "symbol string"
+)
+CLEAN_DDL = ", ".join([NAME_DDL, *(f"{name} bigint" for name in CLEAN_NUMBERS)])
 HASH = "key_hash"
 STAGING = "_staging"
-OWN, SHARED = "own", "shared"
+CLEAN, OWN, SHARED = "clean", "own", "shared"
+
 FOREVER_MS = 1 << 50
-CLAMPED_MS = 600_000  # closing prints up to ten minutes outside a session count for its last bar (DECISIONS 8)
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -105,12 +114,13 @@ def _staged(lake: Lake, days: tuple[date, ...], through_batch: int, rules: BarRu
         work = Work(stretches, days, through_batch, rules, dead.result(), staging)
     if not stretches:
         return lake.spark.createDataFrame([], PARTIAL_DDL)
-    for folder in (OWN, SHARED):
+    for folder in (CLEAN, OWN, SHARED):
         lake.files.make_folder(f"{staging}/{folder}")
     told = _run(lake, lambda number: fold_stretch(work, number), len(stretches), "number int, hashes binary").toArrow()
     hashes = {row["number"]: np.frombuffer(row["hashes"], np.int64) for row in told.to_pylist()}
     contested = contested_keys(hashes.values())
-    own = lake.spark.read.schema(PARTIAL_DDL).parquet(f"{staging}/{OWN}")
+    clean = lake.spark.read.schema(CLEAN_DDL).parquet(f"{staging}/{CLEAN}").transform(spelled_out)
+    own = clean.unionByName(lake.spark.read.schema(PARTIAL_DDL).parquet(f"{staging}/{OWN}"))
     shared = lake.spark.read.schema(f"{PARTIAL_DDL}, {HASH} bigint").parquet(f"{staging}/{SHARED}")
     if not len(contested):
         return own.union(shared.drop(HASH))
@@ -133,10 +143,10 @@ def _run(lake: Lake, task: Callable[[int], Iterator[pa.RecordBatch]], count: int
 
 def deaths_of(silver: DataFrame, days: tuple[date, ...]) -> pa.Table:
     """The prints of these dates that cancels and corrections took away; files without such events are not opened."""
-    events = events_about(silver, days)
-    if events.isEmpty():
+    about = F.col("session_date").isin(list(days)) | F.col("ref_session_date").isin(list(days))
+    if silver.where(EVENTS).where(about).isEmpty():
         return pa.table({"session_date": [], "trade_id": [], "dead_at": [], "fate": []})
-    return _of(days, deaths(events)).toArrow()
+    return _of(days, deaths(events_about(silver, days))).toArrow()
 
 
 def _of(days: tuple[date, ...], rows: DataFrame) -> DataFrame:
@@ -177,14 +187,38 @@ def stretches_of(parts: Iterable[Part], most: int) -> list[list[Part]]:
 def fold_stretch(work: Work, number: int) -> Iterator[pa.RecordBatch]:
     """Fold one stretch, leave its bars as files, and say the hashes of the keys others may hold too, in their order."""
     columns = [name for name in PRINT_COLUMNS if name != "trade_id" or work.deaths.num_rows]
-    rows = [_wanted(_read(part, columns), work) for part in work.stretches[number]]
-    bars = fold_table(with_fates(pa.concat_tables(rows), work.deaths), work.rules)
-    may_be_shared = pa.array(within_reach(bars, [one for at, one in enumerate(work.stretches) if at != number]))
-    own, shared = bars.filter(pc.invert(may_be_shared)), bars.filter(may_be_shared)
-    hashes = key_hashes(shared)
-    _write(own, _file_of(work.staging, OWN, number))
-    _write(shared.append_column(HASH, pa.array(hashes)), _file_of(work.staging, SHARED, number))
+    fold = Fold(work.rules)
+    for part in work.stretches[number]:
+        fold.add(with_fates(_wanted(_read(part, columns), work), work.deaths))
+    others = spans_of([one for at, one in enumerate(work.stretches) if at != number])
+    hashes = _leave(fold.finish(), others, work, number)
     yield pa.record_batch({"number": pa.array([number], pa.int32()), "hashes": pa.array([hashes.tobytes()])})
+
+
+def _leave(bars: Bars, others: tuple[Longs, Longs], work: Work, number: int) -> Longs:
+    """Write the bars of a stretch: clean ones of its own, others of its own, and those others may hold parts of."""
+    staging, sessions = work.staging, work.rules.sessions
+    may_be_shared = within_reach(bars.other, others, sessions)
+    own, shared = [bars.other[:, ~may_be_shared]], [bars.other[:, may_be_shared]]
+    first = bars.clean_numbers(np.empty((kernel.CLEAN_WIDTH, 0), np.int64))
+    with _written(_file_of(staging, CLEAN, number), first.schema) as write:
+        for rows in bars.clean:
+            may_be_shared, is_narrow = within_reach(rows, others, sessions), takes_one_limb(rows)
+            write(bars.clean_numbers(_those(rows, ~may_be_shared & is_narrow)))
+            own.append(widened(_those(rows, ~may_be_shared & ~is_narrow)))
+            shared.append(widened(_those(rows, may_be_shared)))
+    with _written(_file_of(staging, OWN, number), bars.partial(own[0][:, :0]).schema) as write:
+        write(bars.partial(np.concatenate(own, axis=1)))
+    told = bars.partial(np.concatenate(shared, axis=1))
+    hashes = key_hashes(told)
+    told = told.append_column(HASH, pa.array(hashes))
+    with _written(_file_of(staging, SHARED, number), told.schema) as write:
+        write(told)
+    return hashes
+
+
+def _those(rows: Longs, wanted: NDArray[np.bool_]) -> Longs:
+    return rows if wanted.all() else rows[:, wanted]
 
 
 def pieces_of(staging: str, number: int, contested: Longs) -> Iterator[pa.RecordBatch]:
@@ -199,20 +233,58 @@ def _file_of(staging: str, folder: str, number: int) -> str:
     return f"{staging}/{folder}/{number:05d}.parquet"
 
 
-def _write(bars: pa.RecordBatch, path: str) -> None:
-    pq.write_table(
-        pa.Table.from_batches([bars]), path, compression="none", use_dictionary=NAME_COLUMNS, write_statistics=False,
+@contextmanager
+def _written(path: str, schema: pa.Schema) -> Iterator[Callable[[pa.RecordBatch], None]]:
+    """A Parquet file that lives for a moment, and a function that adds a row group to it."""
+    with pq.ParquetWriter(
+        path, schema, compression="none", use_dictionary=NAME_COLUMNS, write_statistics=False,
         store_decimal_as_integer=True,
-    )  # fmt: skip
+    ) as writer:  # fmt: skip
+        yield writer.write_batch
 
 
-def within_reach(bars: pa.RecordBatch, others: Iterable[Sequence[Part]]) -> NDArray[np.bool_]:
-    """Whether another stretch holds prints of a bar's time. The first and last bar of a session reach to its ends."""
-    start, end = (bars[name].cast(pa.int64()).to_numpy() // 1_000 for name in ("bar_start", "bar_end"))
-    found = np.zeros(len(start), bool)
-    for parts in others:
-        since, until = min(part.since_ms for part in parts), max(part.until_ms for part in parts)
-        found |= (end > since - CLAMPED_MS) & (start <= until + CLAMPED_MS)
+def spelled_out(clean: DataFrame) -> DataFrame:
+    """Clean bars as they were left, whole numbers, with the columns of PARTIAL."""
+    values = {name: F.col(name) for name in clean.columns}
+    for name in ("open", "high", "low", "close"):
+        values[name] = F.expr(f"CAST(CAST(nullif({name}, -1) AS DECIMAL(18,0)) * 0.000001BD AS DECIMAL(18,6))")
+    for name in ("open_ord", "close_ord"):
+        values[name] = F.expr(f"nullif({name}, -1)")
+    for name in ("volume", "notional", "vwap_volume"):
+        values[name] = F.expr(f"CAST(CAST({name} AS DECIMAL(19,0)) * 0.000001BD AS DECIMAL(28,6))")
+    for name in ("open", "high", "low", "close", "volume", "trades", "open_ord", "close_ord"):
+        values[f"first_{name}"] = values[name]
+    for name in ("late_prints", "cancelled_prints", "corrected_prints", "touched"):
+        values[name] = F.lit(0).cast("bigint")
+    return clean.select(*(values[name].alias(name) for name in PARTIAL.names))
+
+
+def spans_of(stretches: Iterable[Sequence[Part]]) -> tuple[Longs, Longs]:
+    """The times of the prints of these stretches, from when until when, apart and in order."""
+    spans = sorted((min(one.since_ms for one in parts), max(one.until_ms for one in parts)) for parts in stretches)
+    since, until = list[int](), list[int]()
+    for first, last in spans:
+        if until and first <= until[-1]:
+            until[-1] = max(until[-1], last)
+        else:
+            since.append(first)
+            until.append(last)
+    return np.array(since, np.int64), np.array(until, np.int64)
+
+
+def within_reach(rows: Longs, spans: tuple[Longs, Longs], sessions: SessionArrays) -> NDArray[np.bool_]:
+    """Whether another stretch may hold prints of a bar: its time meets any of the spans, or it begins or ends its
+    session. Opening and closing prints from outside a session count for its first and last bar (DECISIONS 8).
+    """
+    since, until = spans
+    if not len(since):
+        return np.zeros(rows.shape[1], np.bool_)
+    keys, place = np.unique(rows[kernel.DAY_KEY], return_inverse=True)
+    opens, closes = sessions.bounds(keys // 3, keys % 3)
+    start, end = rows[kernel.START], rows[kernel.END]
+    next_span = np.searchsorted(until, start)
+    reached = np.append(since, kernel.NEVER)[next_span] < end
+    found: NDArray[np.bool_] = reached | (start == opens[place]) | (end == closes[place])
     return found
 
 

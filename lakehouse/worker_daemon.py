@@ -11,7 +11,7 @@ import pyarrow.compute
 import pyarrow.parquet  # noqa: F401 - read before the fork, for the workers
 from pyspark.daemon import manager
 
-from lakehouse import bars  # noqa: F401
+from lakehouse import fold  # noqa: F401
 from lakehouse.kernels.bars import notional_micros
 from lakehouse.workers import leave_to_stay
 

@@ -12,9 +12,10 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from lakehouse.bars import PRINT_COLUMNS, BarRules, as_plain, fold_table
+from lakehouse.bars import PRINT_COLUMNS, BarRules
 from lakehouse.clock import Clock, to_ms
 from lakehouse.crashpoints import crashpoint
+from lakehouse.fold import as_plain, fold_table
 from lakehouse.gold_bars import KEY, bounds_of_table, merge_bars
 from lakehouse.lake import Lake
 from lakehouse.rebuild import EVENTS, bars_of_days

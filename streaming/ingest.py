@@ -68,4 +68,4 @@ def labelled(text: str | None) -> int | None:
     except ValueError:
         return None
     number = said.get("batch") if isinstance(said, dict) else None
-    return number if isinstance(number, int) else None
+    return number if type(number) is int else None

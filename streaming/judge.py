@@ -40,7 +40,8 @@ from streaming.print_table import Longs, PrintTable
 
 __all__ = (
     "CONTROL", "JUDGED", "JUDGED_DDL", "NO_SESSION", "PRINT", "REFUSED", "REGULAR", "SESSION_NAMES", "UNDECODABLE",
-    "Listings", "Rules", "decimals", "judge_batch", "judge_batches", "judge_pairs",
+    "Judged", "Listings", "Rules", "decimals", "judge_batch", "judge_batches",
+    "judge_records",
 )  # fmt: skip
 
 AUCTION_SLACK_MS = 600_000  # a closing print may be stamped this long after the close (DECISIONS 8)
@@ -82,25 +83,45 @@ class Rules:
         return self.dialects.version
 
 
+@dataclass(frozen=True)
+class Judged:
+    """What judgement made of one batch of bronze records, before it is shaped as rows.
+
+    `refs` are the texts stream/shard/sequence of all its records.
+    """
+
+    prints: PrintTable
+    around: Surroundings
+    refusals: Refusals
+    control: list[int]
+    refs: Pool
+    arrived_ms: Longs
+
+    def print_rows(self) -> pa.RecordBatch:
+        """The accepted prints."""
+        return print_rows(self.prints, self.around, self.refs)
+
+    def other_rows(self) -> pa.RecordBatch:
+        """Refusals, then control frames."""
+        refused = refused_rows(self.refusals, self.refs, self.arrived_ms)
+        return pa.concat_batches([refused, control_rows(self.control, self.refs)])
+
+
 def judge_batches(batches: Iterable[pa.RecordBatch], rules: Rules) -> Iterator[pa.RecordBatch]:
     """Rows of bronze.market_events in, one row per print, refusal or control frame out; no batch out is empty."""
-    for pair in judge_pairs(batches, rules):
-        yield from (rows for rows in pair if rows.num_rows)
-
-
-def judge_pairs(batches: Iterable[pa.RecordBatch], rules: Rules) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
-    """Of each batch of bronze records the rows of accepted prints, and those of refusals and control frames."""
     for batch in batches:
-        yield _judge(batch, rules)
+        judged = judge_records(batch, rules)
+        yield from (rows for rows in (judged.print_rows(), judged.other_rows()) if rows.num_rows)
 
 
 def judge_batch(batch: pa.RecordBatch, rules: Rules) -> pa.RecordBatch:
     """Decode and judge one Arrow batch of bronze records: prints first, then refusals, then control frames."""
-    return pa.concat_batches(_judge(batch, rules))
+    judged = judge_records(batch, rules)
+    return pa.concat_batches([judged.print_rows(), judged.other_rows()])
 
 
-def _judge(batch: pa.RecordBatch, rules: Rules) -> tuple[pa.RecordBatch, pa.RecordBatch]:
-    """The rows of accepted prints, and those of refusals and control frames."""
+def judge_records(batch: pa.RecordBatch, rules: Rules) -> Judged:
+    """Decode and judge one Arrow batch of bronze records."""
     payloads = batch.column("payload")
     prints, refusals, control = decode_batch(payloads, max_bytes=rules.max_payload_bytes)
     arrived_ms = batch.column("arrived_at").cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy() // 1000
@@ -109,8 +130,7 @@ def _judge(batch: pa.RecordBatch, rules: Rules) -> tuple[pa.RecordBatch, pa.Reco
         _refuse(prints, row, int(faults[row]), int(around.days[row]), payloads, refusals)
     good = np.flatnonzero(faults == 0)
     refs = Pool.of(pc.binary_join_element_wise(*(batch.column(name) for name in ("stream", "shard", "sequence")), "/"))
-    rows = print_rows(prints.only(good), around.only(good), refs)
-    return rows, pa.concat_batches([refused_rows(refusals, refs, arrived_ms), control_rows(control, refs)])
+    return Judged(prints.only(good), around.only(good), refusals, control, refs, arrived_ms)
 
 
 def _look_around(prints: PrintTable, arrived_ms: Longs, rules: Rules) -> tuple[Surroundings, NDArray[np.int8]]:

@@ -5,24 +5,27 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from lakehouse.kernels import prints as column
 from lakehouse.kernels.fingerprints import PRIME, Points, fingerprints
 from lakehouse.tables import Table
 from lakehouse.tables.silver import QUARANTINE, TRADES
-from streaming.arrow_texts import Pool
+from streaming.arrow_texts import Pool, trade_ids
 from streaming.batches import Longs
+from streaming.judge import Judged
 from streaming.judged_rows import CONTROL, PRINT
 
 NUMBERS = {
     "row": pa.int64(), "one": pa.int64(), "two": pa.int64(), "instant_us": pa.int64(), "received_us": pa.int64(),
     "verdict": pa.int8(), "position": pa.int32(),
 }  # fmt: skip
-OUTLINE = pa.schema([*NUMBERS.items(), ("bronze_ref", pa.string())])
+OUTLINE = pa.schema([*NUMBERS.items(), ("bronze_ref", pa.dictionary(pa.int32(), pa.string()))])
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,10 +56,27 @@ def key_fingerprints(rows: pa.Table, kind: Kind, points: Points) -> Longs:
     """Both halves of the fingerprint of each row's key: two columns of the result."""
     texts = rows[kind.text]
     pool = Pool.of(texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts)
-    starts = rows[kind.number].cast(pa.int32()).to_numpy().astype(np.int64)
-    halves = np.empty((2, len(starts)), np.int64)
-    fingerprints(starts, pool.begins, pool.texts, points, halves)
+    return _fingerprints(rows[kind.number].cast(pa.int32()).to_numpy().astype(np.int64), pool, points)
+
+
+def _fingerprints(numbers: Longs, texts: Pool, points: Points) -> Longs:
+    halves = np.empty((2, len(numbers)), np.int64)
+    fingerprints(numbers, texts.begins, texts.texts, points, halves)
     return halves
+
+
+def outline_of_prints(judged: Judged, first: int, points: Points) -> pa.Table:
+    """The outline of accepted prints, which are numbered from `first` on, without making rows of them."""
+    prints, around = judged.prints, judged.around
+    one, two = _fingerprints(around.days, trade_ids(prints, judged.refs), points)
+    records = pa.array(prints.columns[column.RECORD].astype(np.int32))
+    columns: dict[str, Any] = {
+        "row": first + np.arange(len(prints)), "one": one, "two": two,
+        "instant_us": prints.columns[column.TRADED] * 1000, "received_us": around.received_ms * 1000,
+        "verdict": np.full(len(prints), PRINT, np.int8), "position": prints.columns[column.POSITION].astype(np.int32),
+        "bronze_ref": pa.DictionaryArray.from_arrays(records, judged.refs.array()),
+    }  # fmt: skip
+    return pa.table(columns, schema=OUTLINE)
 
 
 def outline_of(rows: pa.Table, points: Points) -> pa.Table:
@@ -76,31 +96,42 @@ def outline_of(rows: pa.Table, points: Points) -> pa.Table:
         "verdict": rows["verdict"],
         "position": pc.fill_null(rows["position"], -1),
     }
-    return pa.table({**columns, "bronze_ref": rows["bronze_ref"]}, schema=OUTLINE)
+    return pa.table({**columns, "bronze_ref": rows["bronze_ref"].dictionary_encode()}, schema=OUTLINE)
 
 
 @dataclass(frozen=True)
 class Outline:
-    """Outlines of many rows, an array a column. `refs` name their bronze records; only suspects are asked for them."""
+    """Outlines of many rows, an array a column.
+
+    `refs` name the bronze records of the rows there were at first, and `first_places` which of those these are: only
+    suspects are asked for their records.
+    """
 
     arrays: Mapping[str, Longs]
     refs: pa.ChunkedArray
+    first_places: Longs
 
     @classmethod
     def of_tables(cls, tables: Iterable[pa.Table]) -> Outline:
         """All rows of some outlines."""
         whole = pa.concat_tables([OUTLINE.empty_table(), *tables])
-        return cls({name: whole[name].to_numpy().astype(np.int64) for name in NUMBERS}, whole["bronze_ref"])
+        arrays = {name: whole[name].to_numpy().astype(np.int64) for name in NUMBERS}
+        return cls(arrays, whole["bronze_ref"], np.arange(whole.num_rows))
 
     def __len__(self) -> int:
-        return len(self.refs)
+        return len(self.first_places)
 
     def __getitem__(self, name: str) -> Longs:
         return self.arrays[name]
 
     def at(self, places: Longs) -> Outline:
         """Some of the rows."""
-        return Outline({name: one[places] for name, one in self.arrays.items()}, self.refs.take(pa.array(places)))
+        arrays = {name: one[places] for name, one in self.arrays.items()}
+        return Outline(arrays, self.refs, self.first_places[places])
+
+    def record(self, place: int) -> str:
+        """The bronze record a row came from."""
+        return str(self.refs[int(self.first_places[place])].as_py())
 
     def of(self, kind: Kind) -> Outline:
         """The rows of one kind."""
@@ -129,4 +160,4 @@ def second_copies(outline: Outline, held: NDArray[np.bool_]) -> Longs:
 
 
 def _rank(outline: Outline, at: int) -> tuple[int, str, int]:
-    return int(outline["received_us"][at]), outline.refs[at].as_py(), int(outline["position"][at])
+    return int(outline["received_us"][at]), outline.record(at), int(outline["position"][at])

@@ -18,6 +18,7 @@ PLAIN_EVERY = timedelta(seconds=10)
 NEWEST = "newest_ms"  # under this name a batch says when the newest of its rows came in
 ARRIVALS = "arrivals"  # the observed metric under which ingest says so
 WAITED = "waited_ms"  # under this name ingest says how long it waited for its turn once its batch was written
+RECORDS = "records"  # under this name refine says how many records its batch held, which it reads more than once
 SKEW = "skew_ms"  # under this name refine says how long after its trade the median print was received
 
 
@@ -47,12 +48,13 @@ def report_of(progress: StreamingQueryProgress, counts: Mapping[str, int], now: 
     """Spark's progress of a batch joined with what the batch writer counted."""
     newest, waited = counts.get(NEWEST) or _newest_arrival(progress), counts.get(WAITED, 0)
     batch_ms = int(progress.durationMs.get("triggerExecution", 0)) - waited
+    rows = counts.get(RECORDS, progress.numInputRows)
     return BatchReport(
         at=now,
         query=progress.name or "",
         batch=progress.batchId,
-        rows=progress.numInputRows,
-        rows_per_second=round(progress.numInputRows * 1000 / batch_ms, 1) if batch_ms > 0 else 0.0,
+        rows=rows,
+        rows_per_second=round(rows * 1000 / batch_ms, 1) if batch_ms > 0 else 0.0,
         batch_ms=batch_ms,
         lag_ms=None if newest is None else max(to_ms(now) - waited - newest, 0),
         refused=counts.get("quarantined", 0),

@@ -19,8 +19,8 @@ from lakehouse.workers import in_arrow
 from streaming.batches import BatchName, Longs, session_for
 from streaming.judge import CONTROL, JUDGED_DDL, UNDECODABLE, Rules, judge_batches
 from streaming.outline import KINDS, PRINTS, REFUSALS, Kind, Outline, new_points, second_copies
-from streaming.parcels import NEEDED, outline_of_parcels, parcels_of, rows_of
-from streaming.progress import SKEW
+from streaming.parcels import NEEDED, Wanted, prints_of, refusals_of, told_of
+from streaming.progress import RECORDS, SKEW
 from streaming.seen import Seen
 
 
@@ -44,30 +44,27 @@ def judge(records: DataFrame, rules: Rules) -> DataFrame:
 def refine_batch(
     lake: Lake, records: DataFrame, rules: Rules, name: BatchName, memory: Memory | None = None
 ) -> dict[str, int]:
-    """Write one batch of bronze records to quarantine and silver, safe to repeat; returns its conservation.
+    """Write one batch of bronze records to quarantine and silver, safe to repeat; returns what it counted.
 
     Which rows are second copies is settled, as plain numbers, before anything is written: nothing that is appended
     derives from the table it is appended to.
     """
     memory = memory or Memory()
-    parcels = parcels_of(records, rules, memory.points).persist()
-    try:
-        outline = outline_of_parcels(parcels)
-        parts = {kind: outline.of(kind) for kind in KINDS}
-        second = {kind: second_copies(part, memory.seen[kind].holds(lake, part, name)) for kind, part in parts.items()}
-        counts = conservation(outline, parts, second)
-        crashpoint("refine.before_quarantine")
-        if counts["quarantined"]:
-            refused = rows_of(parcels, REFUSALS, parts[REFUSALS]["row"][second[REFUSALS]])
-            append_refused(lake, refused, rules, name)
-        crashpoint("refine.after_quarantine")
-        append_prints(lake, rows_of(parcels, PRINTS, parts[PRINTS]["row"][second[PRINTS]]), name, counts)
-        crashpoint("refine.after_silver")
-        for kind, part in parts.items():
-            memory.seen[kind].add(part.at(np.setdiff1d(np.arange(len(part)), second[kind])))
-        return counts
-    finally:
-        parcels.unpersist()
+    told = told_of(records, rules, memory.points)
+    parts = {kind: told.outline.of(kind) for kind in KINDS}
+    second = {kind: second_copies(part, memory.seen[kind].holds(lake, part, name)) for kind, part in parts.items()}
+    wanted = {kind: Wanted.of(part, second[kind]) for kind, part in parts.items()}
+    counts = conservation(told.outline, parts, second)
+    crashpoint("refine.before_quarantine")
+    if counts["quarantined"]:
+        refused = refusals_of(records, told, rules, wanted[REFUSALS], batch=name.number)
+        lake.append(QUARANTINE, refused, **name.transaction(QUARANTINE.full_name))
+    crashpoint("refine.after_quarantine")
+    append_prints(lake, prints_of(records, rules, wanted[PRINTS], batch=name.number), name, counts)
+    crashpoint("refine.after_silver")
+    for kind, part in parts.items():
+        memory.seen[kind].add(part.at(np.setdiff1d(np.arange(len(part)), second[kind])))
+    return {**counts, RECORDS: told.records}
 
 
 def conservation(outline: Outline, parts: Mapping[Kind, Outline], second: Mapping[Kind, Longs]) -> dict[str, int]:
@@ -97,21 +94,10 @@ def skew(prints: Outline) -> dict[str, int]:
     return {SKEW: int(np.median(prints["received_us"] - prints["instant_us"])) // 1000}
 
 
-def append_refused(lake: Lake, refused: DataFrame, rules: Rules, name: BatchName) -> None:
-    """Append the refusals of a batch to quarantine, under its transaction."""
-    rows = (
-        refused.withColumn("rules_version", F.lit(rules.version))
-        .withColumn("batch", F.lit(name.number).cast("bigint"))
-        .withColumn("resolved_batch", F.lit(None).cast("bigint"))
-    )
-    lake.append(QUARANTINE, rows.select(*QUARANTINE.column_names), **name.transaction(QUARANTINE.full_name))
-
-
 def append_prints(lake: Lake, prints: DataFrame, name: BatchName, counts: dict[str, int]) -> None:
     """Append the prints of a batch to silver, its conservation in the same commit."""
-    fresh = prints.withColumn("batch", F.lit(name.number).cast("bigint")).select(*TRADES.column_names)
     metadata = json.dumps({"batch": name.number, **counts}, sort_keys=True)
-    lake.append(TRADES, fresh, userMetadata=metadata, **name.transaction(TRADES.full_name))
+    lake.append(TRADES, prints, userMetadata=metadata, **name.transaction(TRADES.full_name))
 
 
 def refine_writer(

@@ -146,7 +146,8 @@ def reprocess(lake: Lake, rules: Rules, wanted: Wanted, *, refine_checkpoint: st
     lake.files.replace_text(plan.name_path, json.dumps({"generation": generation, "rules_version": rules.version}))
     second = copies_of_what_is_there(plan, name)
     counts = {**counts, "duplicates": len(second)}
-    append_prints(lake, rows_in(plan.rows.where(PRINTS.rows), second, keep=False), name, counts)
+    fresh = rows_in(plan.rows.where(PRINTS.rows), second, keep=False)
+    append_prints(lake, fresh.withColumn("batch", F.lit(name.number)).select(*TRADES.column_names), name, counts)
     crashpoint("reprocess.after_silver")
     settle(plan, name, rules.version)
     return {**counts, "appended": counts["prints"] - len(second)}

@@ -6,6 +6,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from lakehouse.kernels.compiling import inlined
+
 Longs = NDArray[np.int64]
 Codes = NDArray[np.int32]
 
@@ -17,50 +19,25 @@ ABSENT = -1
 NO_GROUP = -1
 REGULAR = 1  # a group is one instrument in one kind of session: instrument * 3 + (0 pre, 1 regular, 2 post)
 
-# Columns of a print as it is laid out: one cache line. TAGS are eligibility, fate and touched; PLACE is its input row.
-TRADED, RECEIVED, PRICE, SIZE, ORDER, BATCH, TAGS, PLACE = range(8)
+# Columns of a print as it is laid out: one cache line. TAGS are eligibility, fate, touched, symbol and day key; DEAD_AT
+# is when the word of its death was received, NEVER for the living.
+TRADED, RECEIVED, PRICE, SIZE, ORDER, BATCH, TAGS, DEAD_AT = range(8)
 PRINT_WIDTH = 8
 ELIGIBILITY, FATE_SHIFT, TOUCHED_SHIFT, SYMBOL_SHIFT, SESSION_SHIFT = 0xFF, 8, 10, 11, 35
 FATE, SYMBOL_BITS = 3, (1 << 24) - 1
 
-# Columns of the result, one per bar.
+# Columns of the result, one per bar. A clean bar, into which nothing came late and in which nothing died, is said by
+# the first CLEAN_WIDTH of them: as first published it was what it is.
 (
-    GROUP, INTERVAL, START, END,
+    GROUP, INTERVAL, START, END, DAY_KEY, SYMBOL, MIN_BATCH,
     OPEN, HIGH, LOW, CLOSE, OPEN_ORD, CLOSE_ORD,
     VOLUME_HI, VOLUME_LO, NOTIONAL_HI, NOTIONAL_LO, VWAP_VOLUME_HI, VWAP_VOLUME_LO, TRADES,
     FIRST_OPEN, FIRST_HIGH, FIRST_LOW, FIRST_CLOSE, FIRST_OPEN_ORD, FIRST_CLOSE_ORD,
     FIRST_VOLUME_HI, FIRST_VOLUME_LO, FIRST_TRADES,
-    LATE, CANCELLED, CORRECTED, TOUCHED, MIN_BATCH, SYMBOL, DAY_KEY,
+    LATE, CANCELLED, CORRECTED, TOUCHED,
 ) = range(33)  # fmt: skip
-WIDTH = 33
+WIDTH, CLEAN_WIDTH = 33, 20
 PRICES, FIRST_PRICES = OPEN, FIRST_OPEN
-
-
-@njit(cache=True, nogil=True)
-def lay_out(
-    group: Codes, symbol: Codes, day_key: Codes, traded_us: Longs, received_us: Longs, price: Longs, size: Longs,
-    eligibility: Codes, order: Longs, batch: Longs, fate: Codes, touched: Codes, first_place: int, slots: Longs,
-    prints: Longs,
-) -> None:  # fmt: skip
-    """Put the prints of one batch of rows where their group lies; `slots` holds the next free place of each group.
-
-    Rows whose group is NO_GROUP build no bar. `fate` and `touched` may be empty: everyone lives, nobody is touched.
-    """
-    for at in range(len(group)):
-        if group[at] == NO_GROUP:
-            continue
-        to = slots[group[at]]
-        slots[group[at]] = to + 1
-        tags = (np.int64(day_key[at]) << SESSION_SHIFT) | (np.int64(symbol[at]) << SYMBOL_SHIFT)
-        tags |= np.int64(eligibility[at]) & ELIGIBILITY
-        if len(fate):
-            tags |= np.int64(fate[at]) << FATE_SHIFT
-        if len(touched):
-            tags |= np.int64(touched[at]) << TOUCHED_SHIFT
-        row = prints[to]
-        row[TRADED], row[RECEIVED] = traded_us[at] // 1000, received_us[at] // 1000
-        row[PRICE], row[SIZE], row[ORDER], row[BATCH] = price[at], size[at], order[at], batch[at]
-        row[TAGS], row[PLACE] = tags, first_place + at
 
 
 @njit(cache=True, nogil=True)
@@ -102,16 +79,17 @@ def put_in_order(prints: Longs, first: int, last: int) -> None:
         to -= 1
 
 
-@njit(cache=True, nogil=True)
-def _add(row: Longs, hi: int, amount: int) -> None:
+@inlined
+def add(row: Longs, hi: int, amount: int) -> None:
+    """Add to a sum kept in two limbs."""
     row[hi + 1] += amount
     if row[hi + 1] >= LIMB:
         row[hi + 1] -= LIMB
         row[hi] += 1
 
 
-@njit(cache=True, nogil=True)
-def _price_in(row: Longs, at: int, price: int, order: int, eligibility: int) -> None:
+@inlined
+def price_in(row: Longs, at: int, price: int, order: int, eligibility: int) -> None:
     """Let one print move open, high, low and close. At equal order the lower price opens and the higher closes."""
     open_ord, close_ord = at + 4, at + 5
     if eligibility & MOVES_LAST:
@@ -126,25 +104,28 @@ def _price_in(row: Longs, at: int, price: int, order: int, eligibility: int) -> 
             row[at + 2] = price
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def notional_micros(price: int, size: int) -> int:
     """price x size in whole millionths, half up, without leaving 64 bits (given the declared caps)."""
     whole, part = size // MICROS, size % MICROS
     return price * whole + (price * part + MICROS // 2) // MICROS
 
 
-@njit(cache=True, nogil=True)
-def _begin(row: Longs, group: int, interval: int, start: int, end: int, day_key: int) -> None:
+@inlined
+def begin(row: Longs, group: int, interval: int, start: int, end: int, day_key: int) -> None:
+    """Make `row` a bar that holds nothing yet; only its first CLEAN_WIDTH columns where it has no more."""
     row[:] = 0
     row[GROUP], row[INTERVAL], row[START], row[END], row[DAY_KEY] = group, interval, start, end, day_key
-    for at in range(6):
-        row[PRICES + at] = ABSENT
-        row[FIRST_PRICES + at] = ABSENT
     row[MIN_BATCH] = NEVER
     row[SYMBOL] = NEVER
+    for at in range(6):
+        row[PRICES + at] = ABSENT
+    if len(row) == WIDTH:
+        for at in range(6):
+            row[FIRST_PRICES + at] = ABSENT
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def bar_bounds(traded: int, opens: int, closes: int, length: int) -> tuple[int, int]:
     """Start and end of the bar of `length` ms that holds an instant; the last may be short, length 0 is the session."""
     if length == 0:
@@ -185,28 +166,27 @@ def _print_in(row: Longs, one: Longs, cut: int) -> None:
         row[CORRECTED] += 1
     else:
         eligibility = tags & ELIGIBILITY
-        _price_in(row, PRICES, one[PRICE], one[ORDER], eligibility)
+        price_in(row, PRICES, one[PRICE], one[ORDER], eligibility)
         if eligibility & COUNTS_VOLUME:
-            _add(row, VOLUME_HI, one[SIZE])
+            add(row, VOLUME_HI, one[SIZE])
             row[TRADES] += 1
         if eligibility & COUNTS_VWAP:
-            _add(row, NOTIONAL_HI, notional_micros(one[PRICE], one[SIZE]))
-            _add(row, VWAP_VOLUME_HI, one[SIZE])
+            add(row, NOTIONAL_HI, notional_micros(one[PRICE], one[SIZE]))
+            add(row, VWAP_VOLUME_HI, one[SIZE])
     row[TOUCHED] += (tags >> TOUCHED_SHIFT) & 1
     row[MIN_BATCH] = min(row[MIN_BATCH], one[BATCH])
     row[SYMBOL] = min(row[SYMBOL], (tags >> SYMBOL_SHIFT) & SYMBOL_BITS)
 
 
 @njit(cache=True, nogil=True)
-def _print_in_first(row: Longs, one: Longs, cut: int, dead_at: Longs) -> None:
+def _print_in_first(row: Longs, one: Longs, cut: int) -> None:
     """Let one print into the bar as first published, if it was in and alive at the cut."""
-    dies = ((one[TAGS] >> FATE_SHIFT) & FATE) != 0
-    if one[RECEIVED] > cut or (dies and dead_at[one[PLACE]] <= cut):
+    if one[RECEIVED] > cut or one[DEAD_AT] <= cut:
         return
     eligibility = one[TAGS] & ELIGIBILITY
-    _price_in(row, FIRST_PRICES, one[PRICE], one[ORDER], eligibility)
+    price_in(row, FIRST_PRICES, one[PRICE], one[ORDER], eligibility)
     if eligibility & COUNTS_VOLUME:
-        _add(row, FIRST_VOLUME_HI, one[SIZE])
+        add(row, FIRST_VOLUME_HI, one[SIZE])
         row[FIRST_TRADES] += 1
 
 
@@ -221,7 +201,7 @@ def _first_from_now(row: Longs) -> None:
 
 @njit(cache=True, nogil=True)
 def _fold_bar(
-    prints: Longs, first: int, last: int, first_key: int, opens_of: Longs, closes_of: Longs, dead_at: Longs,
+    prints: Longs, first: int, last: int, first_key: int, opens_of: Longs, closes_of: Longs,
     length: int, grace: int, held_keys: Longs, held_batch: Longs, group: int, interval: int, row: Longs,
 ) -> int:  # fmt: skip
     """Fold the bar that begins with print `first` into `row`, and say where the next begins."""
@@ -229,7 +209,7 @@ def _fold_bar(
     closes = closes_of[day_key]
     start, end = bar_bounds(prints[first, TRADED], opens_of[day_key], closes, length)
     through = held_through(held_keys, held_batch, group, interval, start)
-    _begin(row, group, interval, start, end, first_key + day_key)
+    begin(row, group, interval, start, end, first_key + day_key)
     at, cut = first, end + grace
     while at < last and (prints[at, TRADED] < end or end == closes) and prints[at, TAGS] >> SESSION_SHIFT == day_key:
         if prints[at, BATCH] > through:
@@ -240,49 +220,46 @@ def _fold_bar(
         return at
     for again in range(first, at):
         if prints[again, BATCH] > through:
-            _print_in_first(row, prints[again], cut, dead_at)
+            _print_in_first(row, prints[again], cut)
     return at
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def _prices_in(row: Longs, at: int, bars: Longs, one: int) -> None:
-    """Let the prices of a shorter bar move those of `row` that begin with column `at`.
-
-    Equal orders lie in one shorter bar: the order of a print begins with its time.
-    """
+    """Let the prices of another bar move those of `row` that begin with column `at`."""
     open_ord, close_ord = bars[OPEN_ORD, one], bars[CLOSE_ORD, one]
+    opens, closes = bars[OPEN, one], bars[CLOSE, one]
     if open_ord != ABSENT:
-        if row[at + 4] == ABSENT or open_ord < row[at + 4]:
-            row[at], row[at + 4] = bars[OPEN, one], open_ord
-        if close_ord > row[at + 5]:
-            row[at + 3], row[at + 5] = bars[CLOSE, one], close_ord
+        if row[at + 4] == ABSENT or open_ord < row[at + 4] or (open_ord == row[at + 4] and opens < row[at]):
+            row[at], row[at + 4] = opens, open_ord
+        if close_ord > row[at + 5] or (close_ord == row[at + 5] and closes > row[at + 3]):
+            row[at + 3], row[at + 5] = closes, close_ord
     high, low = bars[HIGH, one], bars[LOW, one]
     if high != ABSENT:
         row[at + 1] = high if row[at + 1] == ABSENT else max(row[at + 1], high)
         row[at + 2] = low if row[at + 2] == ABSENT else min(row[at + 2], low)
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def _sum_in(row: Longs, to: int, bars: Longs, hi: int, one: int) -> None:
     row[to] += bars[hi, one]
-    _add(row, to, bars[hi + 1, one])
+    add(row, to, bars[hi + 1, one])
 
 
-@njit(cache=True, nogil=True)
-def _bar_in(row: Longs, bars: Longs, one: int) -> None:
-    """Let a shorter bar into a longer one as it is now; nothing came late into it and nothing died in it."""
+@inlined
+def bar_in(row: Longs, bars: Longs, one: int) -> None:
+    """Let a clean bar, this one's own part or a shorter one, into a bar as it is now."""
     _prices_in(row, PRICES, bars, one)
     for hi in (VOLUME_HI, NOTIONAL_HI, VWAP_VOLUME_HI):
         _sum_in(row, hi, bars, hi, one)
     row[TRADES] += bars[TRADES, one]
-    row[TOUCHED] += bars[TOUCHED, one]
     row[MIN_BATCH] = min(row[MIN_BATCH], bars[MIN_BATCH, one])
     row[SYMBOL] = min(row[SYMBOL], bars[SYMBOL, one])
 
 
-@njit(cache=True, nogil=True)
-def _bar_in_first(row: Longs, bars: Longs, one: int) -> None:
-    """Let such a bar into the longer one as first published: what was in time for the shorter is for the longer."""
+@inlined
+def bar_in_first(row: Longs, bars: Longs, one: int) -> None:
+    """Let a clean bar into a bar as first published: what was in time for a shorter one is for a longer one."""
     _prices_in(row, FIRST_PRICES, bars, one)
     _sum_in(row, FIRST_VOLUME_HI, bars, VOLUME_HI, one)
     row[FIRST_TRADES] += bars[TRADES, one]
@@ -297,7 +274,7 @@ def _is_clean(bars: Longs, one: int) -> bool:
 @njit(cache=True, nogil=True)
 def _add_up_bar(
     bars: Longs, one: int, prints: Longs, begins: Longs, first_key: int, opens_of: Longs, closes_of: Longs,
-    dead_at: Longs, length: int, grace: int, group: int, interval: int, row: Longs,
+    length: int, grace: int, group: int, interval: int, row: Longs,
 ) -> int:  # fmt: skip
     """Make the longer bar that begins with shorter bar `one` in `row`, and say with which of them the next begins.
 
@@ -305,11 +282,12 @@ def _add_up_bar(
     """
     day_key = bars[DAY_KEY, one] - first_key
     start, end = bar_bounds(bars[START, one], opens_of[day_key], closes_of[day_key], length)
-    _begin(row, group, interval, start, end, first_key + day_key)
+    begin(row, group, interval, start, end, first_key + day_key)
     at, cut = one, end + grace
     while at < bars.shape[1] and bars[START, at] < end and bars[DAY_KEY, at] == row[DAY_KEY]:
         if _is_clean(bars, at):
-            _bar_in(row, bars, at)
+            bar_in(row, bars, at)
+            row[TOUCHED] += bars[TOUCHED, at]
         else:
             for place in range(begins[at], begins[at + 1]):
                 _print_in(row, prints[place], cut)
@@ -319,10 +297,10 @@ def _add_up_bar(
         return at
     for again in range(one, at):
         if _is_clean(bars, again):
-            _bar_in_first(row, bars, again)
+            bar_in_first(row, bars, again)
         else:
             for place in range(begins[again], begins[again + 1]):
-                _print_in_first(row, prints[place], cut, dead_at)
+                _print_in_first(row, prints[place], cut)
     return at
 
 
@@ -338,16 +316,16 @@ def _keep(row: Longs, out: Longs, count: int) -> int:
 
 @njit(cache=True, nogil=True)
 def fold(
-    prints: Longs, bounds: Longs, first_key: int, opens_of: Longs, closes_of: Longs, dead_at: Longs, lengths: Longs,
+    prints: Longs, bounds: Longs, first_key: int, opens_of: Longs, closes_of: Longs, lengths: Longs,
     daily: Longs, grace: int, held_keys: Longs, held_batch: Longs, out: Longs,
 ) -> int:  # fmt: skip
     """Fold laid-out prints into bars, one column of `out` each, and return how many; `out` must have room for all.
 
     Group g lies from bounds[g] to bounds[g + 1]. `opens_of` and `closes_of` say for each day key from `first_key` on
-    when its session opens and closes. In the tags fate is 0 for a living print, 1 cancelled, 2 corrected; `dead_at`
-    is, by input row, when the word of its death was received. `lengths` are bar lengths in ms, 0 meaning the session;
-    `daily[k]` is 1 where interval k is built from regular sessions only. Bars that the first interval divides are
-    added up from its bars, unless some bars are held, which lack prints that the others need.
+    when its session opens and closes. In the tags fate is 0 for a living print, 1 cancelled, 2 corrected.
+    `lengths` are bar lengths in ms, 0 meaning the session; `daily[k]` is 1 where interval k is built from regular
+    sessions only. Bars that the first interval divides are added up from its bars, unless some bars are held, which
+    lack prints that the others need.
     """
     count = 0
     row = np.zeros(WIDTH, np.int64)
@@ -365,7 +343,7 @@ def fold(
                 at = 0
                 while at < bars.shape[1]:
                     at = _add_up_bar(
-                        bars, at, prints, begins, first_key, opens_of, closes_of, dead_at, length, grace, group,
+                        bars, at, prints, begins, first_key, opens_of, closes_of, length, grace, group,
                         interval, row,
                     )  # fmt: skip
                     count = _keep(row, out, count)
@@ -375,7 +353,7 @@ def fold(
                 if interval == 0:
                     begins[count - shortest] = at
                 at = _fold_bar(
-                    prints, at, last, first_key, opens_of, closes_of, dead_at, length, grace, held_keys, held_batch,
+                    prints, at, last, first_key, opens_of, closes_of, length, grace, held_keys, held_batch,
                     group, interval, row,
                 )  # fmt: skip
                 count = _keep(row, out, count)

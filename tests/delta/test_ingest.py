@@ -95,7 +95,7 @@ def test_a_log_that_no_longer_says_whether_a_batch_was_written_is_refused(
 @pytest.mark.parametrize(
     ("text", "number"),
     [('{"batch": 7}', 7), (None, None), ("", None), ("a note of somebody", None), ('["batch"]', None), ("7", None),
-     ('{"batch": "7"}', None), ('{"note": 7}', None)],
+     ('{"batch": "7"}', None), ('{"batch": true}', None), ('{"note": 7}', None)],
 )  # fmt: skip
 def test_what_others_write_into_a_commit_is_no_label(text: str | None, number: int | None) -> None:
     assert labelled(text) == number

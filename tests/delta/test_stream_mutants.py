@@ -23,7 +23,7 @@ from streaming import bars, decode, print_checks, refine
 from streaming.batches import BatchName
 from streaming.judge import Rules
 from streaming.outline import Outline
-from streaming.parcels import NEEDED, pack
+from streaming.parcels import NEEDED, Told, Wanted, heard, judge_again, tell
 from streaming.seen import Seen
 from tests.faults import corpus
 from tests.faults.market import Record, market, raw_records
@@ -82,10 +82,15 @@ def play_replay(stage: Direct) -> None:
     stage.refine(whole, 0, generation=1)
 
 
-def parcels_here(records: DataFrame, rules: Rules, points: Points) -> DataFrame:
-    """What `parcels_of` gives, judged in this process, where a patch is in force."""
-    parcels = pack(records.select(*NEEDED).toArrow().to_batches(), rules, points)
-    return records.sparkSession.createDataFrame(pa.Table.from_batches(parcels))
+def told_here(records: DataFrame, rules: Rules, points: Points) -> Told:
+    """What `told_of` gives, judged in this process, where a patch is in force."""
+    return heard(pa.Table.from_batches(tell(records.select(*NEEDED).toArrow().to_batches(), rules, points)))
+
+
+def prints_here(records: DataFrame, rules: Rules, wanted: Wanted, *, batch: int) -> DataFrame:
+    """What `prints_of` gives, likewise."""
+    rows = judge_again(records.select(*NEEDED).toArrow().to_batches(), rules, wanted, batch)
+    return records.sparkSession.createDataFrame(pa.Table.from_batches(rows))
 
 
 def test_a_healthy_pipeline_comes_through_deaths_and_repeats_unchanged(stage: Direct) -> None:
@@ -175,7 +180,8 @@ def test_a_removed_nan_gate_is_caught(stage: Direct, monkeypatch: pytest.MonkeyP
     for module in (decode, print_checks):
         monkeypatch.setattr(module, "micros", lambda one: finite(one) if Decimal(one).is_finite() else 10**6)
 
-    monkeypatch.setattr(refine, "parcels_of", parcels_here)
+    monkeypatch.setattr(refine, "told_of", told_here)
+    monkeypatch.setattr(refine, "prints_of", prints_here)
     stage.refine(acts()[1], 0)
 
     assert any("silver.trades: only actual" in line for line in stage.differences(tables=["silver"]))

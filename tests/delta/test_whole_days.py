@@ -15,8 +15,13 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from lakehouse.bars import PARTIAL, as_plain, fold_table
+from lakehouse.bars import PARTIAL
+from lakehouse.fold import as_plain, fold_table
+from lakehouse.kernels import bars as kernel
+from lakehouse.reference.calendar import day_number
 from lakehouse.whole_days import (
+    CLEAN,
+    CLEAN_DDL,
     OWN,
     SHARED,
     Part,
@@ -26,7 +31,10 @@ from lakehouse.whole_days import (
     fold_stretch,
     key_hashes,
     parts_of,
+    spans_of,
+    spelled_out,
     stretches_of,
+    within_reach,
 )
 from tests.unit.test_bars_fold import BOUNDS, DAY, RULES, Given, table
 
@@ -57,7 +65,7 @@ def day_of_prints(seed: int, count: int) -> pa.Table:
 @pytest.fixture
 def staging(tmp_path: Path) -> Path:
     """A folder with room for staged bars."""
-    for name in (OWN, SHARED):
+    for name in (CLEAN, OWN, SHARED):
         (tmp_path / name).mkdir()
     return tmp_path
 
@@ -83,6 +91,13 @@ def by_key(rows: list[dict[str, Any]]) -> dict[tuple[Any, ...], dict[str, Any]]:
     return found
 
 
+def own_bars(spark: SparkSession, staging: Path) -> pa.Table:
+    """The bars no other stretch can hold parts of, however they were left."""
+    clean = spark.read.schema(CLEAN_DDL).parquet(f"{staging}/{CLEAN}").transform(spelled_out).toArrow().cast(PARTIAL)
+    others = [pq.read_table(file, schema=PARTIAL) for file in sorted(staging.glob(f"{OWN}/*"))]
+    return pa.concat_tables([clean, *others])
+
+
 @pytest.mark.parametrize("shuffled", [False, True])
 def test_bars_of_stretches_together_are_the_bars_of_all_prints(
     spark: SparkSession, staging: Path, shuffled: bool
@@ -95,10 +110,10 @@ def test_bars_of_stretches_together_are_the_bars_of_all_prints(
 
     said = [next(fold_stretch(work, number)) for number in range(len(stretches))]
 
-    own = [pq.read_table(file, schema=PARTIAL) for file in sorted(staging.glob(f"{OWN}/*"))]
+    own = own_bars(spark, staging)
     shared = pa.concat_tables([pq.read_table(file, schema=PARTIAL) for file in sorted(staging.glob(f"{SHARED}/*"))])
     together = combined(spark.createDataFrame(shared)).select(*PARTIAL.names).toArrow().cast(PARTIAL)
-    rows = [row for one in (*own, together) for row in one.to_pylist()]
+    rows = [row for one in (own, together) for row in one.to_pylist()]
     assert by_key(rows) == by_key(as_plain(fold_table(prints, RULES)).to_pylist())
     assert len(stretches) > 4
     contested = contested_keys([np.frombuffer(one["hashes"][0].as_py(), np.int64) for one in said])
@@ -132,7 +147,7 @@ def test_files_are_sorted_by_their_first_batch_and_know_their_times(tmp_path: Pa
     assert all(part.since_ms < part.until_ms for part in parts)
 
 
-def test_rows_of_other_dates_and_later_batches_are_left_out(staging: Path) -> None:
+def test_rows_of_other_dates_and_later_batches_are_left_out(spark: SparkSession, staging: Path) -> None:
     prints = day_of_prints(4, 200).drop_columns(["dead_at", "fate"])
     (file,) = written(day_of_prints(4, 200), staging, 1)
     early = prints.filter(pc.less_equal(prints["batch"], 1))
@@ -140,5 +155,38 @@ def test_rows_of_other_dates_and_later_batches_are_left_out(staging: Path) -> No
 
     for days, expected in (((DAY,), early), ((DAY - timedelta(days=1),), prints.slice(0, 0))):
         next(fold_stretch(Work(stretches, days, 1, RULES, NOBODY, str(staging)), 0))
-        bars = pq.read_table(staging / OWN / "00000.parquet", schema=PARTIAL)
-        assert by_key(bars.to_pylist()) == by_key(as_plain(fold_table(expected, RULES)).to_pylist())
+        assert by_key(own_bars(spark, staging).to_pylist()) == by_key(as_plain(fold_table(expected, RULES)).to_pylist())
+
+
+def test_sums_beyond_one_limb_and_bars_without_prices_are_left_whole(spark: SparkSession, staging: Path) -> None:
+    opens = BOUNDS[(DAY, "regular")][0]
+    huge = [
+        Given("A", "regular", opens, 5, Decimal("1.000000"), Decimal("999999999.999999"), 15, number)
+        for number in range(5_000)
+    ]
+    odd = Given("B", "regular", opens, 5, Decimal("1.000000"), Decimal("1.000000"), 4, 0)
+    prints = table([*huge, odd])
+    stretches = [parts_of(written(prints, staging, 1))]
+
+    next(fold_stretch(Work(stretches, (DAY,), 1, RULES, NOBODY, str(staging)), 0))
+
+    bars = by_key(own_bars(spark, staging).to_pylist())
+    assert bars == by_key(as_plain(fold_table(prints.drop_columns(["dead_at", "fate"]), RULES)).to_pylist())
+    assert {row["volume"] for key, row in bars.items() if key[0] == "A"} == {huge[0].size * 5_000}
+    assert {row["first_open"] for key, row in bars.items() if key[0] == "B"} == {None}
+
+
+def test_a_bar_is_within_reach_where_another_stretch_holds_its_time_and_at_the_ends_of_its_session() -> None:
+    minute, (opens, closes) = 60_000, BOUNDS[(DAY, "regular")]
+    first, last = (int(one.timestamp() * 1000) for one in (opens, closes))
+    held = [(100, 110), (110, 120), (150, 151)]
+    spans = spans_of([[Part("a", 0, 1, 0, first + since * minute, first + until * minute)] for since, until in held])
+    starts = np.array([0, 1, 98, 99, 100, 119, 120, 121, 149, 150, 151, 152, (last - first) // minute - 1])
+    rows = np.zeros((kernel.CLEAN_WIDTH, len(starts)), np.int64)
+    rows[kernel.START], rows[kernel.END] = first + starts * minute, first + (starts + 1) * minute
+    rows[kernel.DAY_KEY] = day_number(DAY) * 3 + 1
+
+    found = within_reach(rows, spans, RULES.sessions)
+
+    assert starts[found].tolist() == [0, 100, 119, 120, 150, 151, starts[-1]]
+    assert not within_reach(rows, spans_of([]), RULES.sessions).any()

@@ -79,3 +79,25 @@ def test_a_job_file_runs_under_spark_submit_and_hands_on_its_exit_code(site: Pat
     assert '"key": "paths.warehouse"' in well.stdout
     assert badly.returncode == 1
     assert "error: --set: paths.here: expected a known setting" in badly.stdout + badly.stderr
+
+
+def test_workers_of_a_submitted_job_have_what_py_files_bring(wheel: Path, tmp_path: Path) -> None:
+    """Spark's JVM began before the job's Python there, and its own path knows nothing of ours."""
+    script = tmp_path / "listed.py"
+    script.write_text(
+        "from lakehouse.session import spark_session\n"
+        "from lakehouse.settings import Settings, SparkSettings\n"
+        "from lakehouse.workers import in_arrow\n"
+        "settings = Settings(spark=SparkSettings(master='local[1]'))\n"
+        "with spark_session(settings, app_name='listed') as spark:\n"
+        "    rows = in_arrow(spark.range(3), lambda batches: batches, 'id bigint').collect()\n"
+        "    print('rows', sorted(row[0] for row in rows))\n",
+        encoding="utf-8",
+    )
+    environ = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    environ["PATH"] = f"{Path(sys.executable).parent}:{environ['PATH']}"
+    submit = ["spark-submit", "--master", "local[1]", "--py-files", str(wheel), str(script)]
+
+    done = subprocess.run(submit, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False, timeout=200)
+
+    assert "rows [0, 1, 2]" in done.stdout, done.stdout[-2000:] + done.stderr[-3000:]

@@ -12,7 +12,8 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lakehouse.bars import INTERVALS, PARTIAL, BarRules, as_plain, fold_table
+from lakehouse.bars import INTERVALS, PARTIAL, BarRules
+from lakehouse.fold import as_plain, fold_table
 from lakehouse.reference.calendar import session_arrays, sessions_for
 
 DAY = date(2024, 7, 3)  # a half day: the regular session ends at 13:00 New York, 17:00 UTC

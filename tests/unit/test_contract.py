@@ -10,8 +10,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from lakehouse.bars import PRINT_COLUMNS, BarRules, fold_table
+from lakehouse.bars import PRINT_COLUMNS, BarRules
 from lakehouse.errors import TableError
+from lakehouse.fold import fold_table
 from lakehouse.lake import Lake
 from lakehouse.tables.silver import TRADES
 from streaming.judge import PRINT, Rules, judge_batch

@@ -25,7 +25,7 @@ def outline(delays_ms: list[int], verdict: int = PRINT) -> Outline:
     received = traded + np.array(delays_ms, np.int64) * 1000
     columns = dict.fromkeys(NUMBERS, np.arange(count))
     columns |= {"verdict": np.full(count, verdict), "instant_us": traded, "received_us": received}
-    return Outline(columns, pa.chunked_array([[""] * count]))
+    return Outline(columns, pa.chunked_array([[""] * count]), np.arange(count))
 
 
 def counts_of(rows: Outline) -> dict[str, int]:
