@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from statistics import median
@@ -104,7 +104,7 @@ def run_row(row: Row, run: Run, *, most_rounds: int | None = None, say: Callable
         result.status = VOID
         return result
     try:
-        result.runs = _rounds(row, run, most_rounds, say)
+        result.runs = _rounds(row, run, most_rounds, say, result.compared)
     except Exception as error:  # noqa: BLE001 - as above
         result.status, result.detail = FAILED, [str(error)]
         return result
@@ -139,19 +139,23 @@ def _run(one: Contender, run: Run, *, check: bool, say: Callable[[str], None]) -
     return answer
 
 
-def _rounds(row: Row, run: Run, most: int | None, say: Callable[[str], None]) -> dict[str, list[dict[str, Any]]]:
-    """The rounds, every second one in reverse order; three where the first shows that a round takes long."""
+def _rounds(
+    row: Row, run: Run, most: int | None, say: Callable[[str], None], compared: Answers
+) -> dict[str, list[dict[str, Any]]]:
+    """The rounds, every second one in reverse order; three where a round takes long, the compared one among them."""
     timed = [one for one in row.contenders if not one.once]
-    runs: dict[str, list[dict[str, Any]]] = {one.name: [] for one in timed}
-    number, wanted = 0, min(row.rounds, most or row.rounds)
+    is_long = _seconds(compared[one.name] for one in timed) > LONG_ROUND_SECONDS
+    runs = {one.name: [compared[one.name]] if is_long else [] for one in timed}
+    number, wanted = int(is_long), min(3 if is_long else row.rounds, most or row.rounds)
     while number < wanted:
         for one in timed if number % 2 == 0 else reversed(timed):
             runs[one.name].append(_run(one, run, check=False, say=say))
         number += 1
-        taken = sum(answers[0].get("elapsed", answers[0]["wall"]) for answers in runs.values())
-        if taken > LONG_ROUND_SECONDS:
-            wanted = min(wanted, 3)
     return runs
+
+
+def _seconds(answers: Iterable[dict[str, Any]]) -> float:
+    return sum(one.get("elapsed", one["wall"]) for one in answers)
 
 
 def ratios(ours: Sequence[dict[str, Any]], theirs: Sequence[dict[str, Any]], measure: str) -> list[float]:

@@ -21,6 +21,7 @@ from jobs.cli import console, parser, run, settings_of
 from lakehouse.clock import system_clock
 from lakehouse.lake import Lake
 from lakehouse.leases import lease
+from lakehouse.maintenance import Packer
 from lakehouse.session import spark_session
 from lakehouse.settings import Settings
 from streaming.listener import Listener
@@ -77,7 +78,10 @@ def stream_until(
         lake.files, lake.root, "stream", purpose="tickhouse stream", seconds=seconds, clock=system_clock
     ) as lost:
         rules = LiveRules(lake, settings, system_clock)
-        with Listener(spark, settings, system_clock, show=show) as listener:
+        with (
+            Listener(spark, settings, system_clock, show=show) as listener,
+            Packer(lake, every=settings.stream.optimize_every_batches) as packer,
+        ):
             stream = Stream(
                 lake,
                 settings,
@@ -86,6 +90,7 @@ def stream_until(
                 system_clock,
                 listener.batch_done,
                 allow_replay=allow_replay,
+                packer=packer,
                 turns=Turns() if settings.stream.take_turns and not drain and set(queries) == set(QUERIES) else None,
             )
             starts = _starts(stream, queries, drain=drain)

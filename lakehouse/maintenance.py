@@ -6,7 +6,9 @@ These are writers like any other: the caller holds the lease of the table's owne
 from __future__ import annotations
 
 import logging
+import threading
 from dataclasses import dataclass
+from types import TracebackType
 
 import delta.exceptions.captured  # noqa: F401 - until this is imported, Delta's conflicts are raised as py4j's errors
 from delta.exceptions import (
@@ -16,6 +18,7 @@ from delta.exceptions import (
     ConcurrentWriteException,
     MetadataChangedException,
 )
+from pyspark import InheritableThread
 
 from lakehouse.lake import Lake
 from lakehouse.session import set_for_now
@@ -35,6 +38,7 @@ LOST_RACES = (
     MetadataChangedException,
 )
 MEGABYTE = 1024 * 1024
+PACKING, SOON_SECONDS = "tickhouse-packing", 2.0
 # Between batches only small files are packed, or each pass would write the whole table anew. Those of gold.bars are
 # left alone: a MERGE rewrites whole files, and keeps those it works on small.
 SMALL_FILES = ((TRADES, 32 * MEGABYTE),)
@@ -89,17 +93,55 @@ def compact(lake: Lake, table: Table) -> int:
     return int(metrics[0][0])
 
 
-def maintain_between_batches(lake: Lake, batch_no: int, *, every: int) -> None:
-    """Pack small files of silver.trades after every so many batches; the bars query calls this.
+def pack_small_files(lake: Lake) -> None:
+    """Pack the small files of silver.trades.
 
     Appends to silver by another query of the same driver go on beside this: they and a compaction never conflict.
     Should one lose a race all the same, the next pass makes up for it.
     """
-    if not every or (batch_no + 1) % every:
-        return
     for table, size in SMALL_FILES:
         try:
             with set_for_now(lake.spark, {MIN_FILE_SIZE: str(size)}):
                 compact(lake, table)
         except LOST_RACES as error:
             LOGGER.warning("%s: small files stay as they are until the next pass (%s).", table.full_name, error)
+
+
+class Packer:
+    """Packs the small files of a running stream after every so many batches, beside them: no batch waits for it.
+
+    One pass runs at a time; one that is due while another runs is left out. Whoever runs the stream holds the lease.
+    """
+
+    def __init__(self, lake: Lake, *, every: int) -> None:
+        self._lake, self._every = lake, every
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Packer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give up a pass that does not end soon: what it has written is in no version, and VACUUM takes it away."""
+        if self._thread:
+            self._thread.join(SOON_SECONDS)
+            self._lake.spark.sparkContext.cancelJobGroup(PACKING)
+            self._thread.join(SOON_SECONDS)
+
+    def after_batch(self, batch_no: int) -> None:
+        """Begin a pass if it is time for one."""
+        is_due = self._every and (batch_no + 1) % self._every == 0
+        if is_due and not (self._thread and self._thread.is_alive()):
+            self._thread = InheritableThread(target=self._pass, name=PACKING, daemon=True)
+            self._thread.start()
+
+    def _pass(self) -> None:
+        spark = self._lake.spark.newSession()
+        spark.sparkContext.setJobGroup(PACKING, "small files of the stream", interruptOnCancel=True)
+        try:
+            pack_small_files(Lake(spark, self._lake.root))
+        except Exception as error:  # noqa: BLE001 - upkeep must not end the stream it serves; the next pass tries again
+            LOGGER.warning(
+                "Small files were not packed, and stay until the next pass: %s", str(error).partition("\n")[0]
+            )

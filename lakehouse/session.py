@@ -16,6 +16,7 @@ from pyspark.sql import SparkSession
 from lakehouse.files import on_disk
 from lakehouse.settings import Settings
 
+ROOT = Path(__file__).resolve().parent.parent  # the checkout, site-packages, or a wheel
 DELTA = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
@@ -70,12 +71,11 @@ def checkpoint_files() -> dict[str, str]:
 
 
 def ready_workers() -> dict[str, str]:
-    """Let workers be forked from our own daemon, where the JVM is started from here and so finds what we find.
+    """Let workers be forked from our own daemon, and find our packages where this process has found them.
 
-    Under spark-submit it began before us and knows nothing of what --py-files brings; there PySpark's daemon serves.
+    Under spark-submit the JVM began before us, and PySpark hands on archives of --py-files, but not wheels.
     """
-    is_submitted = "PYSPARK_GATEWAY_PORT" in os.environ
-    return {} if is_submitted else {"spark.python.daemon.module": "lakehouse.worker_daemon"}
+    return {"spark.python.daemon.module": "lakehouse.worker_daemon", "spark.executorEnv.PYTHONPATH": str(ROOT)}
 
 
 def spark_conf(settings: Settings) -> dict[str, str]:
@@ -100,10 +100,9 @@ def prepare_workers() -> None:
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     os.environ["TZ"] = "UTC"
     time.tzset()
-    root = str(Path(__file__).resolve().parent.parent)
     path = os.environ.get("PYTHONPATH", "")
-    if root not in path.split(os.pathsep):
-        os.environ["PYTHONPATH"] = os.pathsep.join(part for part in (root, path) if part)
+    if str(ROOT) not in path.split(os.pathsep):
+        os.environ["PYTHONPATH"] = os.pathsep.join(part for part in (str(ROOT), path) if part)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from pyspark.sql.streaming.readwriter import DataStreamWriter
 from lakehouse.bars import BarRules
 from lakehouse.clock import Clock
 from lakehouse.lake import Lake
-from lakehouse.maintenance import maintain_between_batches
+from lakehouse.maintenance import Packer
 from lakehouse.rebuild import last_batch, silver_days
 from lakehouse.session import set_for_now
 from lakehouse.settings import Settings
@@ -51,6 +51,7 @@ class Stream:
     report: Report
     allow_replay: bool = False
     turns: Turns | None = None
+    packer: Packer | None = None
 
     def claim(self, query: str) -> Claim:
         """The identity this query may run under; refuses a lost or foreign checkpoint."""
@@ -133,7 +134,8 @@ def start_bars(stream: Stream, *, drain: bool) -> StreamingQuery:
 
     def after_batch(batch: int, counts: dict[str, int]) -> None:
         stream.written("bars", batch, counts)
-        maintain_between_batches(stream.lake, batch, every=stream.settings.stream.optimize_every_batches)
+        if stream.packer:
+            stream.packer.after_batch(batch)
 
     write = bars_writer(stream.lake, stream.bar_rules, claimed.identity.generation, stream.clock, after_batch)
     return (

@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from lakehouse.kernels.compiling import inlined
+from lakehouse.kernels.compiling import CACHED, inlined
 
 Longs = NDArray[np.int64]
 Codes = NDArray[np.int32]
@@ -40,13 +40,13 @@ WIDTH, CLEAN_WIDTH = 33, 20
 PRICES, FIRST_PRICES = OPEN, FIRST_OPEN
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=CACHED, nogil=True)
 def _put(rows: Longs, to: int, source: Longs, at: int) -> None:
     for column in range(PRINT_WIDTH):
         rows[to, column] = source[at, column]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=CACHED, nogil=True)
 def put_in_order(prints: Longs, first: int, last: int) -> None:
     """Sort a stretch of prints by time. Tapes nearly are: what is out of order is set aside, sorted and merged in."""
     newest, strays = prints[first, TRADED], 0
@@ -135,7 +135,7 @@ def bar_bounds(traded: int, opens: int, closes: int, length: int) -> tuple[int, 
     return start, min(start + length, closes)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=CACHED, nogil=True)
 def held_through(held_keys: Longs, held_batch: Longs, group: int, interval: int, start: int) -> int:
     """Last silver batch a bar already holds from a recompute, -1 where it was never recomputed."""
     low, high = 0, len(held_batch)
@@ -153,7 +153,7 @@ def held_through(held_keys: Longs, held_batch: Longs, group: int, interval: int,
     return -1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=CACHED, nogil=True)
 def _print_in(row: Longs, one: Longs, cut: int) -> None:
     """Let one print into the bar as it is now, and count what the bar as first published did not have."""
     tags = one[TAGS]
@@ -178,7 +178,7 @@ def _print_in(row: Longs, one: Longs, cut: int) -> None:
     row[SYMBOL] = min(row[SYMBOL], (tags >> SYMBOL_SHIFT) & SYMBOL_BITS)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=CACHED, nogil=True)
 def _print_in_first(row: Longs, one: Longs, cut: int) -> None:
     """Let one print into the bar as first published, if it was in and alive at the cut."""
     if one[RECEIVED] > cut or one[DEAD_AT] <= cut:
@@ -190,7 +190,7 @@ def _print_in_first(row: Longs, one: Longs, cut: int) -> None:
         row[FIRST_TRADES] += 1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=CACHED, nogil=True)
 def _first_from_now(row: Longs) -> None:
     """Nothing came late and nothing died: what was first published is what is."""
     for at in range(6):
@@ -199,7 +199,7 @@ def _first_from_now(row: Longs) -> None:
     row[FIRST_TRADES] = row[TRADES]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=CACHED, nogil=True)
 def _fold_bar(
     prints: Longs, first: int, last: int, first_key: int, opens_of: Longs, closes_of: Longs,
     length: int, grace: int, held_keys: Longs, held_batch: Longs, group: int, interval: int, row: Longs,
@@ -265,13 +265,13 @@ def bar_in_first(row: Longs, bars: Longs, one: int) -> None:
     row[FIRST_TRADES] += bars[TRADES, one]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=CACHED, nogil=True)
 def _is_clean(bars: Longs, one: int) -> bool:
     """Whether nothing came late into a bar and nothing died in it."""
     return bars[LATE, one] + bars[CANCELLED, one] + bars[CORRECTED, one] == 0
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=CACHED, nogil=True)
 def _add_up_bar(
     bars: Longs, one: int, prints: Longs, begins: Longs, first_key: int, opens_of: Longs, closes_of: Longs,
     length: int, grace: int, group: int, interval: int, row: Longs,
@@ -304,7 +304,7 @@ def _add_up_bar(
     return at
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=CACHED, nogil=True)
 def _keep(row: Longs, out: Longs, count: int) -> int:
     """Put a bar that holds any print into `out`, and say how many are there."""
     if row[MIN_BATCH] == NEVER:
@@ -314,7 +314,7 @@ def _keep(row: Longs, out: Longs, count: int) -> int:
     return count + 1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=CACHED, nogil=True)
 def fold(
     prints: Longs, bounds: Longs, first_key: int, opens_of: Longs, closes_of: Longs, lengths: Longs,
     daily: Longs, grace: int, held_keys: Longs, held_batch: Longs, out: Longs,

@@ -9,6 +9,7 @@ from pathlib import Path
 from numba import njit
 
 HERE = Path(__file__).parent
+CACHED = HERE.is_dir()  # there is no place for compiled kernels beside those that are read from an archive
 
 
 def forget_stale(folder: Path) -> None:
@@ -30,5 +31,5 @@ def forget_stale(folder: Path) -> None:
 forget_stale(HERE)
 
 # Kernels that neither allocate nor keep an array may do without counting references, which costs more than their work.
-kernel = njit(cache=True, error_model="numpy", _nrt=False)
-inlined = njit(cache=True, error_model="numpy", _nrt=False, forceinline=True)
+kernel = njit(cache=CACHED, error_model="numpy", _nrt=False)
+inlined = njit(cache=CACHED, error_model="numpy", _nrt=False, forceinline=True)

@@ -51,7 +51,7 @@ from lakehouse.kernels.bars import (
     notional_micros,
     price_in,
 )
-from lakehouse.kernels.compiling import inlined, kernel
+from lakehouse.kernels.compiling import CACHED, inlined, kernel
 
 Masks = NDArray[np.bool_]
 
@@ -214,7 +214,7 @@ def _slot(group: int, interval: int, start: int, mask: int) -> int:
     return np.int64(found >> np.uint64(24)) & mask
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=CACHED, nogil=True)
 def index_of(full: Longs) -> Longs:
     """Where each bar of `full`, one row each, is found by its key: the places of a table of hashes."""
     slots = 16

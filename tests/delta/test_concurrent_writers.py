@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 
 from lakehouse import maintenance
 from lakehouse.lake import Lake
-from lakehouse.maintenance import LOST_RACES, maintain_between_batches
+from lakehouse.maintenance import LOST_RACES, pack_small_files
 from lakehouse.tables.gold import BARS
 from lakehouse.tables.silver import TRADES
 from streaming import bars
@@ -83,7 +83,7 @@ def test_upkeep_that_loses_a_race_says_so_and_leaves_the_stream_running(
     monkeypatch.setattr(maintenance, "compact", lose)
 
     with caplog.at_level(logging.WARNING):
-        maintain_between_batches(direct.lake, 0, every=1)
+        pack_small_files(direct.lake)
 
     assert [record.getMessage() for record in caplog.records] == [
         "silver.trades: small files stay as they are until the next pass (a rival was first)."

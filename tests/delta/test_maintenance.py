@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import threading
+import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +19,7 @@ from lakehouse.clock import system_clock
 from lakehouse.files import Files
 from lakehouse.lake import Lake
 from lakehouse.leases import lease
-from lakehouse.maintenance import MIN_FILE_SIZE, footprint, maintain, maintain_between_batches
+from lakehouse.maintenance import MIN_FILE_SIZE, Packer, footprint, maintain, pack_small_files
 from lakehouse.session import set_for_now
 from lakehouse.settings import Settings
 from lakehouse.tables import Column, Layer, Table
@@ -113,23 +115,75 @@ def test_a_table_with_declared_clustering_is_clustered(things: Lake) -> None:
     assert footprint(things, OTHERS).live_files == 1
 
 
-def test_between_batches_only_small_files_are_packed_and_only_when_it_is_time(
-    things: Lake, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_of_a_running_stream_only_small_files_are_packed(things: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     append(things, 0)
     monkeypatch.setattr(maintenance, "SMALL_FILES", ((THINGS, 100),))
-    maintain_between_batches(things, 9, every=10)
+    pack_small_files(things)
     assert footprint(things, THINGS).live_files == 3
 
     monkeypatch.setattr(maintenance, "SMALL_FILES", ((THINGS, 1_000_000),))
-    maintain_between_batches(things, 8, every=10)
-    maintain_between_batches(things, 9, every=0)
-    assert footprint(things, THINGS).live_files == 3
-    maintain_between_batches(things, 9, every=10)
+    pack_small_files(things)
 
     assert footprint(things, THINGS).live_files == 1
     assert MIN_FILE_SIZE not in things.spark.conf.getAll
     assert things.read(THINGS).count() == 30
+
+
+def test_a_pass_begins_when_it_is_time_runs_beside_the_batches_and_never_twice_at_once(
+    things: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go, passes = threading.Event(), []
+    monkeypatch.setattr(maintenance, "pack_small_files", lambda lake: passes.append(lake) or go.wait(30))
+    packer = Packer(things, every=10)
+    for batch in (0, 8, 9, 19, 29):
+        packer.after_batch(batch)
+    assert packer._thread is not None
+
+    assert len(passes) <= 1, "what is due while a pass runs is left out"
+    go.set()
+    packer._thread.join()
+    packer.after_batch(39)
+    packer._thread.join()
+    assert len(passes) == 2
+    assert all(one.root == things.root and one.spark is not things.spark for one in passes)
+    Packer(things, every=0).after_batch(9)
+    assert len(passes) == 2
+
+
+def test_a_pass_that_fails_is_told_and_tried_again_and_one_under_way_is_given_up_at_the_end(
+    things: Lake, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(lake: Lake) -> None:
+        raise ValueError("no room\nat all")
+
+    monkeypatch.setattr(maintenance, "pack_small_files", broken)
+    packer = Packer(things, every=1)
+    packer.after_batch(0)
+    assert packer._thread is not None
+    packer._thread.join()
+    assert [one.getMessage() for one in caplog.records] == [
+        "Small files were not packed, and stay until the next pass: no room"
+    ]
+
+    started = threading.Event()
+
+    def endless(lake: Lake) -> None:
+        started.set()
+        lake.spark.range(0, 1 << 40, 1, 1).selectExpr("sum(id % 7)").collect()
+
+    monkeypatch.setattr(maintenance, "pack_small_files", endless)
+    with packer:
+        packer.after_batch(1)
+        assert started.wait(30)
+        wait_for_jobs(things.spark)
+    assert not packer._thread.is_alive()
+
+
+def wait_for_jobs(spark: SparkSession) -> None:
+    """Until the pass has a job that can be cancelled."""
+    tracker, end = spark.sparkContext.statusTracker(), time.monotonic() + 30
+    while not tracker.getJobIdsForGroup(maintenance.PACKING) and time.monotonic() < end:
+        time.sleep(0.05)
 
 
 def test_a_stream_that_packs_its_own_files_stays_exact_and_tells_of_every_batch(
@@ -145,7 +199,6 @@ def test_a_stream_that_packs_its_own_files_stays_exact_and_tells_of_every_batch(
 
     assert streamed.differences() == []
     assert streamed.lake.delta(TRADES).history().where("operation = 'OPTIMIZE'").count() > 0
-    assert footprint(streamed.lake, TRADES).live_files == 1
     log = (Path(settings.paths.logs) / "stream.jsonl").read_text().splitlines()
     batches = [line for line in map(json.loads, log) if line["event"] == "batch"]
     assert Counter(line["query"] for line in batches)["bars"] >= 2
