@@ -12,7 +12,7 @@ Answers = dict[str, dict[str, Any]]
 Run = Callable[[str, str, dict[str, Any]], dict[str, Any]]  # host, call, arguments -> answer
 
 OURS = "ours"
-LONG_ROUND_SECONDS = 60.0
+LONG_ROUND_SECONDS, COUNTED_ROUND_SECONDS = 60.0, 240.0
 OK, VOID, FAILED = "OK", "VOID", "FAILED"
 
 
@@ -142,15 +142,20 @@ def _run(one: Contender, run: Run, *, check: bool, say: Callable[[str], None]) -
 def _rounds(
     row: Row, run: Run, most: int | None, say: Callable[[str], None], compared: Answers
 ) -> dict[str, list[dict[str, Any]]]:
-    """The rounds, every second one in reverse order; three where a round takes long, the compared one among them."""
+    """The rounds, every second one in reverse order; three where one takes long.
+
+    Where even starting cold does not matter beside its length, the compared round is the first of them.
+    """
     timed = [one for one in row.contenders if not one.once]
-    is_long = _seconds(compared[one.name] for one in timed) > LONG_ROUND_SECONDS
-    runs = {one.name: [compared[one.name]] if is_long else [] for one in timed}
-    number, wanted = int(is_long), min(3 if is_long else row.rounds, most or row.rounds)
+    is_counted = _seconds(compared[one.name] for one in timed) > COUNTED_ROUND_SECONDS
+    runs = {one.name: [compared[one.name]] if is_counted else [] for one in timed}
+    number, wanted = int(is_counted), min(3 if is_counted else row.rounds, most or row.rounds)
     while number < wanted:
         for one in timed if number % 2 == 0 else reversed(timed):
             runs[one.name].append(_run(one, run, check=False, say=say))
         number += 1
+        if _seconds(answers[-1] for answers in runs.values()) > LONG_ROUND_SECONDS:
+            wanted = min(wanted, 3)
     return runs
 
 

@@ -175,6 +175,15 @@ def test_there_are_seven_rounds_or_three_where_one_takes_over_a_minute(seconds: 
     assert [len(one) for one in result.runs.values()] == [rounds, rounds]
 
 
+def test_where_a_round_takes_over_four_minutes_the_compared_one_is_the_first_of_three() -> None:
+    calls: list[str] = []
+
+    result = run_row(row(), runner({"ours": 100.0, "rival": 150.0}, calls), say=quiet)
+
+    assert calls == ["ours?", "rival?", "rival", "ours", "ours", "rival"]
+    assert [len(one) for one in result.runs.values()] == [3, 3]
+
+
 def test_a_ratio_is_the_median_of_the_ratios_of_rounds_not_the_ratio_of_medians() -> None:
     times = {"ours": [1, 2, 10], "rival": [4, 10, 20]}
 

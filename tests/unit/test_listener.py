@@ -72,6 +72,12 @@ def test_a_report_joins_what_spark_measured_with_what_the_writer_counted() -> No
     assert found == report(late=4, state_rows=5)
 
 
+def test_records_that_refine_reads_twice_are_told_once() -> None:
+    found = report_of(progress(numInputRows=2400), {"records": 1200, "newest_ms": NOW_MS}, NOW)
+
+    assert (found.rows, found.rows_per_second) == (1200, 800.0)
+
+
 def test_lag_of_ingest_comes_from_the_arrivals_spark_observed_and_is_unknown_without_them() -> None:
     observed = progress(name="ingest", observedMetrics={"arrivals": {"newest_ms": NOW_MS - 40}})
 
