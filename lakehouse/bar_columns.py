@@ -15,7 +15,7 @@ from lakehouse.kernels import bars as kernel
 
 Longs = NDArray[np.int64]
 
-# What is left unsaid of a clean bar follows from these columns, one whole number each (`whole_days.spelled_out`).
+# What is left unsaid of a clean bar follows from these columns, one whole number each (`staged_bars.spelled_out`).
 CLEAN_NUMBERS = {
     "open": kernel.OPEN, "high": kernel.HIGH, "low": kernel.LOW, "close": kernel.CLOSE, "open_ord": kernel.OPEN_ORD,
     "close_ord": kernel.CLOSE_ORD, "volume": kernel.VOLUME_LO, "notional": kernel.NOTIONAL_LO,

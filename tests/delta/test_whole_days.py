@@ -19,23 +19,18 @@ from lakehouse.bars import PARTIAL
 from lakehouse.fold import as_plain, fold_table
 from lakehouse.kernels import bars as kernel
 from lakehouse.reference.calendar import day_number
-from lakehouse.whole_days import (
+from lakehouse.staged_bars import (
     CLEAN,
     CLEAN_DDL,
     OWN,
     SHARED,
-    Part,
-    Work,
-    combined,
+    apart,
     contested_keys,
-    fold_stretch,
     key_hashes,
-    parts_of,
-    spans_of,
     spelled_out,
-    stretches_of,
     within_reach,
 )
+from lakehouse.whole_days import Part, Work, combined, fold_stretch, parts_of, stretches_of
 from tests.unit.test_bars_fold import BOUNDS, DAY, RULES, Given, table
 
 SIX = Decimal("0.000001")
@@ -180,7 +175,7 @@ def test_a_bar_is_within_reach_where_another_stretch_holds_its_time_and_at_the_e
     minute, (opens, closes) = 60_000, BOUNDS[(DAY, "regular")]
     first, last = (int(one.timestamp() * 1000) for one in (opens, closes))
     held = [(100, 110), (110, 120), (150, 151)]
-    spans = spans_of([[Part("a", 0, 1, 0, first + since * minute, first + until * minute)] for since, until in held])
+    spans = apart((first + since * minute, first + until * minute) for since, until in held)
     starts = np.array([0, 1, 98, 99, 100, 119, 120, 121, 149, 150, 151, 152, (last - first) // minute - 1])
     rows = np.zeros((kernel.CLEAN_WIDTH, len(starts)), np.int64)
     rows[kernel.START], rows[kernel.END] = first + starts * minute, first + (starts + 1) * minute
@@ -189,4 +184,4 @@ def test_a_bar_is_within_reach_where_another_stretch_holds_its_time_and_at_the_e
     found = within_reach(rows, spans, RULES.sessions)
 
     assert starts[found].tolist() == [0, 100, 119, 120, 150, 151, starts[-1]]
-    assert not within_reach(rows, spans_of([]), RULES.sessions).any()
+    assert not within_reach(rows, apart([]), RULES.sessions).any()
