@@ -21,12 +21,7 @@ from lakehouse.session import set_for_now
 from lakehouse.tables.bronze import MARKET_EVENTS
 from lakehouse.tables.silver import QUARANTINE, TRADES
 
-STOCK_NAME, TUNED, EXACT, DUCKDB = (
-    "stock Spark",
-    "stock Spark, tuned",
-    "stock Spark, dropDuplicates",
-    "DuckDB to Parquet",
-)
+STOCK_NAME, TUNED, DUCKDB = "stock Spark", "stock Spark, tuned", "DuckDB to Parquet"
 TUNING = {
     "spark.sql.shuffle.partitions": "2", "spark.databricks.delta.snapshotPartitions": "1",
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS", "spark.sql.files.maxPartitionBytes": "32m",
@@ -43,20 +38,14 @@ def row(market: dict[str, Any]) -> Row:
             Contender(OURS, HOUSE, f"{here}:ours", arguments),
             Contender(STOCK_NAME, STOCK, f"{here}:stock", arguments),
             Contender(TUNED, STOCK, f"{here}:stock", {**arguments, "tuned": True}, once=True),
-            Contender(EXACT, STOCK, f"{here}:stock", {**arguments, "exact": True}, once=True),
-            Contender(DUCKDB, PYTHON, f"{here}:duckdb_files", arguments),
+            Contender(DUCKDB, PYTHON, f"{here}:duckdb_files", arguments, once=True),
         ),
-        goals=(
-            Goal((STOCK_NAME,), floor=3, aim=8),
-            Goal((TUNED,)),
-            Goal((EXACT,)),
-            Goal((DUCKDB,), aim=1, at_most=True),
-        ),
+        goals=(Goal((STOCK_NAME,), floor=3, aim=8), Goal((TUNED,)), Goal((DUCKDB,), aim=1, at_most=True)),
         compare=differences,
         note=(
             "Ours is the refine query of `tickhouse stream --drain`: checkpointed, and it drops prints sent twice, "
-            "within the batch and against what silver holds. Stock does neither unless named; its extra copies are "
-            "left out of the comparison. Tuned: two shuffle partitions, one snapshot partition, splits of 32 MB."
+            "within the batch and against what silver holds. The others do neither; their extra copies are left out "
+            "of the comparison. Tuned: two shuffle partitions, one snapshot partition, splits of 32 MB."
         ),
     )
 
@@ -70,17 +59,14 @@ def ours(place: Place, *, market: dict[str, Any], check: bool) -> dict[str, Any]
     return _answer(taken.wall, taken.cpu, market, path_of(settings, TRADES), path_of(settings, QUARANTINE))
 
 
-def stock(
-    place: Place, *, market: dict[str, Any], check: bool, tuned: bool = False, exact: bool = False
-) -> dict[str, Any]:
+def stock(place: Place, *, market: dict[str, Any], check: bool, tuned: bool = False) -> dict[str, Any]:
     """from_json, checks, two appends."""
-    source = fresh_lake(place, f"refine-stock{'-tuned' * tuned}{'-exact' * exact}", Market(**market))
+    source = fresh_lake(place, f"refine-stock{'-tuned' * tuned}", Market(**market))
     spark, root = place.spark, source.paths.warehouse
     outcome = f"{root}/stock/trades", f"{root}/stock/quarantine"
     with set_for_now(spark, TUNING if tuned else {}), measured() as taken:
         judged = judge(spark.read.format("delta").load(path_of(source, MARKET_EVENTS)), root)
-        trades = judged.trades.dropDuplicates(["session_date", "trade_id"]) if exact else judged.trades
-        for rows, path in zip((trades, judged.refused), outcome, strict=True):
+        for rows, path in zip((judged.trades, judged.refused), outcome, strict=True):
             rows.write.format("delta").mode("append").save(path)
     return _answer(taken.wall, taken.cpu, market, *outcome)
 
@@ -116,8 +102,7 @@ def differences(answers: Answers) -> list[str]:
         if name == OURS:
             continue
         trades, others = (f"{compare.TRADE_SELECT} FROM {compare.parquet(one['trades'])}" for one in (mine, other))
-        once = others if name == EXACT else f"SELECT DISTINCT * FROM ({others})"
-        found += compare.differences(f"silver, ours and {name}", trades, once)
+        found += compare.differences(f"silver, ours and {name}", trades, f"SELECT DISTINCT * FROM ({others})")
         select = "SELECT reasons, CAST(count(*) AS BIGINT) AS n" if name == DUCKDB else compare.REFUSED_SELECT
         grouped = " GROUP BY reasons" if name == DUCKDB else ""
         refused, others = (f"{select} FROM {compare.parquet(one['refused'])}{grouped}" for one in (mine, other))

@@ -60,7 +60,8 @@ def drain(place: Place, *, market: dict[str, Any]) -> dict[str, Any]:
     fresh, spark = fresh_lake(place, "soak", given), place.spark
     adds = json.loads((bronze_files(given) / ADDS).read_text(encoding="utf-8"))
     cap = f"{int(max(add['size'] for add in adds) * 0.8) // 1024}k"
-    settings = fresh.model_copy(update={"stream": fresh.stream.model_copy(update={"max_bytes_per_trigger": cap})})
+    caps = {"max_bytes_per_trigger": cap, "refine_bytes_per_trigger": cap}
+    settings = fresh.model_copy(update={"stream": fresh.stream.model_copy(update=caps)})
     done, memory = threading.Event(), list[int]()
     besides = [
         threading.Thread(target=_sample, args=(memory, done), daemon=True),

@@ -78,7 +78,8 @@ def ours(place: Place, *, market: dict[str, Any], check: bool) -> dict[str, Any]
     """The refine and bars queries until bronze is read."""
     given = Market(**market)
     fresh = fresh_lake(place, "stream-ours", given)
-    capped = fresh.stream.model_copy(update={"max_bytes_per_trigger": f"{_one_file(given) // 1024}k"})
+    one = f"{_one_file(given) // 1024}k"
+    capped = fresh.stream.model_copy(update={"max_bytes_per_trigger": one, "refine_bytes_per_trigger": one})
     settings, spark = fresh.model_copy(update={"stream": capped}), place.spark
     with measured() as taken:
         stream_until(spark, settings, threading.Event(), drain=True, queries=("refine", "bars"))

@@ -37,7 +37,10 @@ HOUSE = {
 # Columns of prints that hold another value in nearly every row: a dictionary of them is begun and given up, and bounds
 # of a row group's values skip nothing.
 VARIED = ("trade_id", "bronze_ref", "ord", "received_at")
-UNBOUNDED = (*VARIED, "price", "size", "eligibility", "position", "conditions", "venue", "feed", "ref_trade_id")
+UNBOUNDED = (
+    *VARIED, "price", "size", "eligibility", "position", "conditions", "venue", "feed", "ref_trade_id", "kind",
+    "session",
+)  # fmt: skip
 PARQUET = {f"spark.hadoop.parquet.enable.dictionary#{name}": "false" for name in VARIED}
 PARQUET |= {f"spark.hadoop.parquet.column.statistics.enabled#{name}": "false" for name in UNBOUNDED}
 # Arrow's own switches: it checks the bounds of a buffer at every value that Spark reads from a Python worker.

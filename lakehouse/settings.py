@@ -93,6 +93,7 @@ class StreamSettings(Section):
     future_tolerance_seconds: float = Field(300.0, ge=0)
     max_payload_bytes: int = Field(1_048_576, ge=1024)
     max_bytes_per_trigger: str = Field("16m", pattern=r"^\d+[kmg]$")
+    refine_bytes_per_trigger: str = Field("64m", pattern=r"^\d+[kmg]$")
     lease_seconds: float = Field(30.0, gt=0)
     optimize_every_batches: int = Field(200, ge=0)
 

@@ -112,7 +112,7 @@ def start_refine(stream: Stream, *, drain: bool) -> StreamingQuery:
     """Judge and de-duplicate new bronze records into silver.trades and silver.quarantine."""
     claimed = stream.claim("refine")
     stream.confirm("refine", claimed)
-    records = _rows_of(stream, MARKET_EVENTS)
+    records = _rows_of(stream, MARKET_EVENTS, stream.settings.stream.refine_bytes_per_trigger)
     write = refine_writer(
         stream.lake,
         stream.rules,
@@ -138,11 +138,8 @@ def start_bars(stream: Stream, *, drain: bool) -> StreamingQuery:
             stream.packer.after_batch(batch)
 
     write = bars_writer(stream.lake, stream.bar_rules, claimed.identity.generation, stream.clock, after_batch)
-    return (
-        stream.writer("bars", _rows_of(stream, TRADES, starting_at), stream.table_trigger(drain=drain))
-        .foreachBatch(write)
-        .start()
-    )
+    prints = _rows_of(stream, TRADES, stream.settings.stream.max_bytes_per_trigger, starting_at)
+    return stream.writer("bars", prints, stream.table_trigger(drain=drain)).foreachBatch(write).start()
 
 
 def begins_with_much(stream: Stream) -> bool:
@@ -166,10 +163,9 @@ def recover_bars(stream: Stream) -> int:
     return version
 
 
-def _rows_of(stream: Stream, table: Table, starting_at: int | None = None) -> DataFrame:
+def _rows_of(stream: Stream, table: Table, most_bytes: str, starting_at: int | None = None) -> DataFrame:
     stream.lake.require_whole(table)
     reader = stream.lake.spark.readStream.format("delta")
     if starting_at is not None:
         reader = reader.option("startingVersion", starting_at)
-    capped = reader.option("maxBytesPerTrigger", stream.settings.stream.max_bytes_per_trigger)
-    return capped.load(stream.lake.path(table))
+    return reader.option("maxBytesPerTrigger", most_bytes).load(stream.lake.path(table))

@@ -23,6 +23,8 @@ from streaming.parcels import NEEDED, Wanted, prints_of, refusals_of, told_of
 from streaming.progress import RECORDS, SKEW
 from streaming.seen import Seen
 
+PRINTS_IN_A_FILE = 500_000  # some 12 MB: the bars query folds whole files, in the driver
+
 
 @dataclass
 class Memory:
@@ -97,7 +99,8 @@ def skew(prints: Outline) -> dict[str, int]:
 def append_prints(lake: Lake, prints: DataFrame, name: BatchName, counts: dict[str, int]) -> None:
     """Append the prints of a batch to silver, its conservation in the same commit."""
     metadata = json.dumps({"batch": name.number, **counts}, sort_keys=True)
-    lake.append(TRADES, prints, userMetadata=metadata, **name.transaction(TRADES.full_name))
+    sized = {"userMetadata": metadata, "maxRecordsPerFile": str(PRINTS_IN_A_FILE)}
+    lake.append(TRADES, prints, **sized, **name.transaction(TRADES.full_name))
 
 
 def refine_writer(

@@ -7,6 +7,13 @@ PRICE_CAP_USD = (
 )
 SIZE_CAP = 1_000_000_000
 NOTIONAL_CAP_USD = 100_000_000_000  # 10^11 such prints fit the DECIMAL(28,6) of a bar
+USUAL_PRICE_USD, USUAL_SIZE = 10_000, 10_000_000  # together within the cap: such prints need no product
+
+
+def _amount(value: int) -> str:
+    """A number of the type of prices and sizes: compared with another type, Spark converts both, print by print."""
+    return f"CAST({value} AS DECIMAL(18,6))"
+
 
 TRADES = Table(
     layer=Layer.SILVER,
@@ -43,10 +50,13 @@ TRADES = Table(
     append_only=True,
     retention_hours=24 * 30,
     checks={
-        "price_is_sane": f"kind = 'cancel' OR (price > 0 AND price < {PRICE_CAP_USD})",
-        "size_is_sane": f"kind = 'cancel' OR (size > 0 AND size < {SIZE_CAP})",
+        "price_is_sane": f"kind = 'cancel' OR (price > {_amount(0)} AND price < {_amount(PRICE_CAP_USD)})",
+        "size_is_sane": f"kind = 'cancel' OR (size > {_amount(0)} AND size < {_amount(SIZE_CAP)})",
         # a dollar of slack: decoding is exact, the product of two doubles is not
-        "notional_fits": f"kind = 'cancel' OR CAST(price AS DOUBLE) * CAST(size AS DOUBLE) <= {NOTIONAL_CAP_USD + 1}",
+        "notional_fits": (
+            f"kind = 'cancel' OR (price <= {_amount(USUAL_PRICE_USD)} AND size <= {_amount(USUAL_SIZE)}) "
+            f"OR CAST(price AS DOUBLE) * CAST(size AS DOUBLE) <= {NOTIONAL_CAP_USD + 1}"
+        ),
         "refers": "kind = 'trade' OR ref_trade_id IS NOT NULL",
     },
     properties={"delta.dataSkippingStatsColumns": "session_date,kind,traded_at,batch,symbol"},

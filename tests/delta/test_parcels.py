@@ -7,8 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 import pytest
+from deltalake import DeltaTable
 
 from lakehouse.errors import SourceError
+from lakehouse.tables.silver import TRADES
 from streaming import parcels, refine
 from streaming.outline import PRINTS, REFUSALS, new_points
 from streaming.parcels import NEEDED, Told, Wanted, heard, judge_again, refuse_again, tell, told_of
@@ -44,6 +46,19 @@ def test_rows_of_the_second_judgement_are_those_of_the_first(stage: Direct) -> N
     assert sorted((row["bronze_ref"], row["position"]) for row in rows) == sorted(expected)
     assert told.refusals is not None
     assert [row["reasons"] for row in refused] == told.refusals["reasons"].to_pylist()
+
+
+def test_prints_of_a_large_batch_lie_in_files_that_a_batch_of_bars_may_hold(
+    stage: Direct, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refine, "PRINTS_IN_A_FILE", 10)
+
+    stage.refine(acts()[1], 0)
+
+    held = pa.table(DeltaTable(stage.lake.path(TRADES)).get_add_actions(flatten=True))["num_records"].to_pylist()
+    assert max(held) == 10
+    assert sum(held) > 40
+    assert stage.differences(tables=["silver"]) == []
 
 
 def test_many_refusals_are_not_told_and_are_written_all_the_same(

@@ -51,7 +51,7 @@ def settings_in(root: Path, *, files_per_trigger: int = 1000, bytes_per_trigger:
         paths=Paths(**{name: str(root / name) for name in Paths.model_fields} | {"warehouse": str(root / "lake")}),
         spark=SparkSettings(shuffle_partitions=1),
         source=SourceSettings(files=FilesSettings(max_files_per_trigger=files_per_trigger)),
-        stream=StreamSettings(max_bytes_per_trigger=bytes_per_trigger),
+        stream=StreamSettings(max_bytes_per_trigger=bytes_per_trigger, refine_bytes_per_trigger=bytes_per_trigger),
         reference=ReferenceSettings(sale_conditions=str(root / "dialects.yaml")),
     )
 

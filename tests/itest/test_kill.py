@@ -33,8 +33,8 @@ KILLED = -signal.SIGKILL
 def job(ground: Path) -> Job:
     """The stream job over a lake of its own; one file a batch, so that there is always a batch to be killed in."""
     limits = {"source.files.max_files_per_trigger": "1", "stream.trigger_seconds": "0"}
-    brisk = {"stream.max_bytes_per_trigger": "16k", "spark.driver_memory": "1g", "spark.conf": json.dumps(QUICK)}
-    return Job(ground, {**limits, **brisk})
+    small = {f"stream.{name}_bytes_per_trigger": "16k" for name in ("max", "refine")}
+    return Job(ground, {**limits, **small, "spark.driver_memory": "1g", "spark.conf": json.dumps(QUICK)})
 
 
 class Tape:

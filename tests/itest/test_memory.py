@@ -52,7 +52,7 @@ def test_a_backlog_larger_than_the_memory_is_taken_in_and_judged_in_bounded_batc
     sent = land_backlog(ground / "landing")
     caps = {
         "source.files.max_files_per_trigger": str(BATCH_MB // FILE_MB),
-        "stream.max_bytes_per_trigger": f"{BATCH_MB}m",
+        "stream.refine_bytes_per_trigger": f"{BATCH_MB}m",
     }
     job = Job(ground, {**caps, "spark.driver_memory": f"{HEAP_MB}m", "spark.conf": json.dumps(QUICK)})
 
