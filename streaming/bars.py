@@ -22,6 +22,7 @@ from lakehouse.rebuild import EVENTS, bars_of_days
 from lakehouse.tables.gold import BARS
 from lakehouse.tables.silver import TRADES
 from streaming.batches import BatchName, session_for
+from streaming.progress import THROUGH
 
 EPOCH = date(1970, 1, 1)
 MINUTE_MS = 60_000
@@ -98,6 +99,7 @@ def counted(facts: Facts, state: BarState, recomputed: int) -> dict[str, int]:
         "recomputed_days": recomputed,
         "late": facts.late,
         "newest_ms": facts.newest_ms,
+        THROUGH: facts.last_batch,
         "remembered": sum(len(ids) for ids in state.referenced.values()),
     }
 

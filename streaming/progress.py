@@ -19,6 +19,8 @@ NEWEST = "newest_ms"  # under this name a batch says when the newest of its rows
 ARRIVALS = "arrivals"  # the observed metric under which ingest says so
 WAITED = "waited_ms"  # under this name ingest says how long it waited for its turn once its batch was written
 RECORDS = "records"  # under this name refine says how many records its batch held, which it reads more than once
+NUMBER = "number"  # under this name refine says which number its prints carry in silver
+THROUGH = "through"  # under this name bars says the highest such number it has reached
 SKEW = "skew_ms"  # under this name refine says how long after its trade the median print was received
 
 

@@ -118,6 +118,7 @@ def start_refine(stream: Stream, *, drain: bool) -> StreamingQuery:
         stream.rules,
         claimed.identity.generation,
         lambda batch, counts: stream.written("refine", batch, counts),
+        stream.turns,
     )
     return stream.writer("refine", records, stream.table_trigger(drain=drain)).foreachBatch(write).start()
 

@@ -20,8 +20,9 @@ from streaming.batches import BatchName, Longs, session_for
 from streaming.judge import CONTROL, JUDGED_DDL, UNDECODABLE, Rules, judge_batches
 from streaming.outline import KINDS, PRINTS, REFUSALS, Kind, Outline, new_points, second_copies
 from streaming.parcels import NEEDED, Wanted, prints_of, refusals_of, told_of
-from streaming.progress import RECORDS, SKEW
+from streaming.progress import NUMBER, RECORDS, SKEW
 from streaming.seen import Seen
+from streaming.turns import Turns
 
 PRINTS_IN_A_FILE = 500_000  # some 12 MB: the bars query folds whole files, in the driver
 
@@ -66,7 +67,7 @@ def refine_batch(
     crashpoint("refine.after_silver")
     for kind, part in parts.items():
         memory.seen[kind].add(part.at(np.setdiff1d(np.arange(len(part)), second[kind])))
-    return {**counts, RECORDS: told.records}
+    return {**counts, RECORDS: told.records, NUMBER: name.number}
 
 
 def conservation(outline: Outline, parts: Mapping[Kind, Outline], second: Mapping[Kind, Longs]) -> dict[str, int]:
@@ -104,13 +105,19 @@ def append_prints(lake: Lake, prints: DataFrame, name: BatchName, counts: dict[s
 
 
 def refine_writer(
-    lake: Lake, rules: Callable[[], Rules], generation: int, report: Callable[[int, dict[str, int]], None]
+    lake: Lake,
+    rules: Callable[[], Rules],
+    generation: int,
+    report: Callable[[int, dict[str, int]], None],
+    turns: Turns | None = None,
 ) -> Callable[[DataFrame, int], None]:
     """The batch writer of the refine query; `rules` is asked anew for each batch, `report` hears each conservation."""
 
     memory = Memory()
 
     def write(records: DataFrame, batch_id: int) -> None:
+        if turns:
+            turns.begin("refine")
         name = BatchName("refine", generation, batch_id)
         own = Lake(session_for(records, lake.spark), lake.root)
         report(batch_id, refine_batch(own, records, rules(), name, memory))

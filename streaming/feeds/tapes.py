@@ -8,14 +8,12 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime
 from pathlib import Path
 from urllib.parse import unquote
-from zoneinfo import ZoneInfo
 
-from lakehouse.clock import to_ms
 from lakehouse.errors import FeedError
-from lakehouse.reference.calendar import exchange_zone
+from lakehouse.reference.calendar import exchange_zone, midnight_ms
 from streaming.archive_lines import UNDECODABLE, unwrapped
 from streaming.feeds.pack import Record, Timed
 from streaming.wire import MICROS, Print
@@ -55,7 +53,7 @@ def lean_trades(folder: str | Path, ticker: str, day: date) -> Iterator[Print]:
     """
     path, symbol = _lean_path(folder, ticker, day), ticker.upper()
     prefix = f"lean-{ticker.lower()}-{day:%Y%m%d}"
-    midnight = to_ms(datetime.combine(day, time(), ZoneInfo(exchange_zone(LEAN_EXCHANGE))).astimezone(UTC))
+    midnight = midnight_ms(day, exchange_zone(LEAN_EXCHANGE))
     latest, seq = -1, 0
     for number, line in enumerate(_lean_lines(path), start=1):
         try:
