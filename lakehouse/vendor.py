@@ -7,10 +7,9 @@ import zipfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
@@ -23,7 +22,15 @@ from pyspark.sql import functions as F
 from lakehouse.errors import SettingsError
 from lakehouse.gold_bars import SAME_BAR, bounds_of
 from lakehouse.lake import Lake
-from lakehouse.reference.calendar import NO_SESSION_MS, SESSION_CODES, Longs, Row, SessionArrays, day_number
+from lakehouse.reference.calendar import (
+    NO_SESSION_MS,
+    SESSION_CODES,
+    Longs,
+    Row,
+    SessionArrays,
+    day_number,
+    midnight_ms,
+)
 from lakehouse.tables.gold import BARS
 
 Mask = NDArray[np.bool_]
@@ -109,8 +116,7 @@ def daily_bars(ticker: str, lines: pa.Table, known: Known) -> VendorBars:
 
 def minute_bars(ticker: str, day: date, lines: pa.Table, known: Known) -> VendorBars:
     """Lean's minute lines (ms since midnight of one exchange date) as bars of the session they lie in."""
-    midnight = int(datetime.combine(day, time(), ZoneInfo(known.zone)).timestamp()) * 1000
-    starts = midnight + np.array([int(stamp) for stamp in lines["stamp"].to_pylist()], np.int64)
+    starts = midnight_ms(day, known.zone) + np.array([int(stamp) for stamp in lines["stamp"].to_pylist()], np.int64)
     days = np.full(len(starts), day_number(day), np.int64)
     session = np.full(len(starts), SESSION_CODES["regular"], np.int64)
     session_closes = np.full(len(starts), NO_SESSION_MS, np.int64)
@@ -176,17 +182,17 @@ def _rows(
     columns: dict[str, Any] = {
         "instrument_id": pa.array(instruments, pa.string()),
         "interval": [interval] * count,
-        "bar_start": _instants(times.starts[keep]),
-        "bar_end": _instants(times.ends[keep]),
-        "final_at": _instants(times.ends[keep]),
+        "bar_start": instants(times.starts[keep]),
+        "bar_end": instants(times.ends[keep]),
+        "final_at": instants(times.ends[keep]),
         "session_date": pa.array(times.days[keep].astype(np.int32)).cast(pa.date32()),
         "session": names[times.session[keep]],
         "symbol": [ticker] * count,
-        **{name: _decimals(lines[name].to_numpy() * MICROS_PER_TICK, BARS_SCHEMA.field(name).type) for name in PRICES},
-        "volume": _decimals(lines["volume"].to_numpy() * MICROS, BARS_SCHEMA.field("volume").type),
+        **{name: decimals(lines[name].to_numpy() * MICROS_PER_TICK, BARS_SCHEMA.field(name).type) for name in PRICES},
+        "volume": decimals(lines["volume"].to_numpy() * MICROS, BARS_SCHEMA.field("volume").type),
         "source": ["vendor"] * count,
         "updated_at": [updated_at.astimezone(UTC)] * count,
-        **{name: _decimals(zero, BARS_SCHEMA.field(name).type) for name in ("notional", "vwap_volume", "first_volume")},
+        **{name: decimals(zero, BARS_SCHEMA.field(name).type) for name in ("notional", "vwap_volume", "first_volume")},
         **dict.fromkeys(("trades", "first_trades", "revision"), zero),
         **dict.fromkeys(("late_prints", "cancelled_prints", "corrected_prints"), zero),
     }
@@ -197,11 +203,12 @@ def _rows(
     return pa.Table.from_arrays(arrays, schema=BARS_SCHEMA)
 
 
-def _instants(milliseconds: Longs) -> pa.Array:
+def instants(milliseconds: Longs) -> pa.Array:
+    """Milliseconds since 1970 as instants."""
     return pa.array(milliseconds * 1000).cast(pa.timestamp("us", "UTC"))
 
 
-def _decimals(micros: Longs, kind: pa.DataType) -> pa.Array:
+def decimals(micros: Longs, kind: pa.DataType) -> pa.Array:
     """Whole millionths, none negative, as decimals of six places: their low word is the number itself."""
     words = np.zeros((len(micros), 2), np.int64)
     words[:, 0] = micros

@@ -145,6 +145,11 @@ class TradingDays:
         return self.dates[at]
 
 
+def midnight_ms(day: date, zone: str) -> int:
+    """When an exchange date begins, in ms since 1970."""
+    return to_ms(datetime.combine(day, time(), ZoneInfo(zone)).astimezone(UTC))
+
+
 def day_number(day: date) -> int:
     """Days since 1970, as kernels count exchange dates."""
     return (day - EPOCH).days

@@ -62,6 +62,34 @@ TRADES = Table(
     properties={"delta.dataSkippingStatsColumns": "session_date,kind,traded_at,batch,symbol"},
 )
 
+QUOTES = Table(
+    layer=Layer.SILVER,
+    name="quotes",
+    owner="load_quotes",
+    comment="One change of one side of a venue's quote. An append-only log; the other side stands as it was.",
+    columns=(
+        Column("session_date", "date", "Exchange date of quoted_at", nullable=False),
+        Column("quote_id", "string", "Where the feed's files have it: feed-TICKER-DAY-LINE", nullable=False),
+        Column("symbol", "string", "Ticker as quoted", nullable=False),
+        Column("instrument_id", "string", "Permanent id of what carried that ticker on that date", nullable=False),
+        Column("feed", "string", "Feed that delivered the quote", nullable=False),
+        Column("venue", "string", "Exchange code as the feed writes it, NULL where it gives none"),
+        Column("quoted_at", "timestamp", "When the venue says it quoted, UTC, whole milliseconds", nullable=False),
+        Column("received_at", "timestamp", "When a feed of ours first had it; a tape's own clock", nullable=False),
+        Column("session", "string", "pre, regular, post, or none where it lies outside every session", nullable=False),
+        Column("bid_price", "decimal(18,6)", "Bid in USD, NULL where the quote is of the other side"),
+        Column("bid_size", "decimal(18,6)", "Shares wanted at the bid, NULL where the quote is of the other side"),
+        Column("ask_price", "decimal(18,6)", "Ask in USD, NULL where the quote is of the other side"),
+        Column("ask_size", "decimal(18,6)", "Shares offered at the ask, NULL where the quote is of the other side"),
+        Column("conditions", "string", "Quote conditions as delivered, `suspicious` among them, comma separated"),
+        Column("ord", "bigint", "Order of quotes: quoted_at in ms << 20, plus the place in that ms", nullable=False),
+    ),
+    key=("session_date", "quote_id"),
+    append_only=True,
+    checks={"has_one_side": "(bid_price IS NULL) <> (ask_price IS NULL)"},
+    properties={"delta.dataSkippingStatsColumns": "session_date,quoted_at,symbol,instrument_id"},
+)
+
 QUARANTINE = Table(
     layer=Layer.SILVER,
     name="quarantine",
@@ -148,4 +176,4 @@ CORPORATE_ACTIONS = Table(
     checks={"split_has_a_ratio": "action <> 'split' OR ratio > 0"},
 )
 
-TABLES = (TRADES, QUARANTINE, SESSIONS, INSTRUMENTS, CORPORATE_ACTIONS)
+TABLES = (TRADES, QUOTES, QUARANTINE, SESSIONS, INSTRUMENTS, CORPORATE_ACTIONS)

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
 
+from lakehouse.lake import Lake
+from lakehouse.reference.calendar import sessions_for
+from lakehouse.reference.load import reference_frame
+from lakehouse.tables.silver import INSTRUMENTS, SESSIONS
 from tests.delta.played import Played
 from tests.faults.market import market
+
+FIRST, LAST = date(2013, 10, 7), date(2013, 10, 8)
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +29,15 @@ def operated(spark: SparkSession, empty_lake: Path, tmp_path_factory: pytest.Tem
     found.play(records[20:], 1, found.strict_rules, shard="1")
     found.fold(0, silver=[0, 1])
     return found
+
+
+@pytest.fixture
+def listed(lake: Lake) -> Lake:
+    """A lake that knows the calendar and one instrument, X."""
+    x = dict.fromkeys(INSTRUMENTS.column_names) | {
+        "instrument_id": "X-1", "ticker": "X", "valid_from": date(2010, 1, 4), "exchange": "XNYS", "currency": "USD",
+        "origin": "test", "sequence": 1,
+    }  # fmt: skip
+    for table, rows in ((INSTRUMENTS, [x]), (SESSIONS, sessions_for("XNYS", FIRST, LAST))):
+        lake.append(table, reference_frame(lake.spark, table, rows))
+    return lake

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-from datetime import date
 from pathlib import Path
 
 import pytest
@@ -14,14 +13,11 @@ from lakehouse.clock import system_clock
 from lakehouse.errors import LeaseError, SettingsError
 from lakehouse.lake import Lake
 from lakehouse.leases import lease
-from lakehouse.reference.calendar import sessions_for
-from lakehouse.reference.load import reference_frame
 from lakehouse.settings import Settings
 from lakehouse.tables.gold import BARS
-from lakehouse.tables.silver import INSTRUMENTS, SESSIONS
 from lakehouse.vendor import vendor_frame
+from tests.delta.conftest import FIRST, LAST
 
-FIRST, LAST = date(2013, 10, 7), date(2013, 10, 8)
 TEN = 10 * 3_600_000
 
 
@@ -39,18 +35,6 @@ def settings(settings: Settings, tmp_path: Path) -> Settings:
             archive.writestr("x.csv", text)
     reference = settings.reference.model_copy(update={"lean_folder": str(tmp_path / "lean")})
     return settings.model_copy(update={"reference": reference})
-
-
-@pytest.fixture
-def listed(lake: Lake) -> Lake:
-    """A lake that knows the calendar and one instrument, X."""
-    x = dict.fromkeys(INSTRUMENTS.column_names) | {
-        "instrument_id": "X-1", "ticker": "X", "valid_from": date(2010, 1, 4), "exchange": "XNYS", "currency": "USD",
-        "origin": "test", "sequence": 1,
-    }  # fmt: skip
-    for table, rows in ((INSTRUMENTS, [x]), (SESSIONS, sessions_for("XNYS", FIRST, LAST))):
-        lake.append(table, reference_frame(lake.spark, table, rows))
-    return lake
 
 
 def test_history_is_loaded_once_beside_built_bars_and_the_report_says_what_became_of_it(
