@@ -1,9 +1,9 @@
 """Collect the trades of the watchlist from Finnhub's websocket, and hand them to the stream.
 
 What is received is stamped once and written to a spool on this machine's disk before anything else; from there it goes
-to the sink of the settings (source.kind), again and again until it is taken, so a stream that is down loses nothing. The
-watchlist is read again when its file changes. SIGTERM and Ctrl-C stop the collector with everything on disk and exit
-code 0. The key: TICKHOUSE__FEEDS__FINNHUB__TOKEN.
+to the sink of the settings (source.kind), again and again until it is taken, so a stream that is down loses nothing.
+The watchlist is read again when its file changes. SIGTERM and Ctrl-C stop the collector with everything on disk and
+exit code 0. The key: TICKHOUSE__FEEDS__FINNHUB__TOKEN.
 """
 
 from __future__ import annotations

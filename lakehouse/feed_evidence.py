@@ -74,7 +74,7 @@ def arrivals(lake: Lake, feed: str, hours: Hours) -> dict[str, NDArray[np.int64]
 def volumes(lake: Lake, feed: str, hours: Hours) -> tuple[Minutes, dict[str, int]]:
     """Shares in millionths that count for volume, by symbol and minute of the trade; and prints by symbol.
 
-    Cancelled prints count: the vendor's tape had them too. Auction prints outside the session count in its edge minutes.
+    Cancelled prints count: the vendor's tape had them too. Auctions stamped outside the session count in its edges.
     """
     minute = F.least(F.greatest(_minute("traded_at", hours), F.lit(0)), F.lit(hours.minutes - 1))
     counts = F.col("eligibility").bitwiseAND(F.lit(COUNTS_VOLUME)) > 0

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,7 +109,7 @@ def _why_down(is_dead: bool, due: float) -> str:
 def _runs(values: NDArray[np.str_] | Mask) -> Iterator[tuple[int, int]]:
     """First place and place after of each run of equal values."""
     edges = [0, *(np.flatnonzero(values[1:] != values[:-1]) + 1).tolist(), len(values)]
-    return ((first, after) for first, after in zip(edges[:-1], edges[1:], strict=True) if after > first)
+    return ((first, after) for first, after in pairwise(edges) if after > first)
 
 
 def missed_minutes(stretches: list[Stretch], symbol: str) -> int:
