@@ -67,10 +67,7 @@ def watched(settings: Settings) -> WatchedList:
 def spooled(settings: Settings, name: str, run: str) -> Iterator[Line]:
     """A spool of this process alone and its forwarder; at the end what is left is sent, as far as time allows."""
     chosen = settings.feeds.spool
-    folder = Path(chosen.folder) / name
-    if "://" in chosen.folder:
-        folder = Path(chosen.folder)  # refused by its name
-    with locked(folder):
+    with locked(f"{chosen.folder.rstrip('/')}/{name}") as folder:
         spool = Spool(folder, segment_bytes=chosen.segment_mb * MEGABYTE, max_bytes=chosen.max_mb * MEGABYTE)
         backoff = Backoff(FORWARD_AGAIN, FORWARD_AGAIN_AT_MOST, random.random)
         forwarder = Forwarder(spool, lambda: _opened(settings, f"{name}-{run}"), backoff)

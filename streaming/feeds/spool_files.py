@@ -76,11 +76,12 @@ def write_position(folder: Path, place: Place) -> None:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(place: str | Path) -> Iterator[Path]:
     """Hold the folder for this process; a second one is refused. The lock goes with the process, however it ends."""
-    if "://" in str(folder):
+    folder = Path(place)
+    if "://" in str(place):
         raise FeedError(
-            f"{folder}: a spool lies in a folder of this machine, found an address of an object store. Nothing was "
+            f"{place}: a spool lies in a folder of this machine, found an address of an object store. Nothing was "
             f"collected. Set feeds.spool.folder to a local folder."
         )
     folder.mkdir(parents=True, exist_ok=True)
@@ -92,4 +93,4 @@ def locked(folder: Path) -> Iterator[None]:
                 f"{folder}: another process collects into this spool. Nothing was collected. Stop it first, or give "
                 f"this one a folder of its own with --set feeds.spool.folder=FOLDER."
             ) from error
-        yield
+        yield folder

@@ -33,9 +33,7 @@ def test_pauses_double_up_to_the_cap_with_jitter_and_begin_again_after_a_success
         ("Mon, 02 Mar 2026 14:31:00 -0000", 0),
     ],
 )  # fmt: skip
-def test_retry_after_is_read_as_seconds_or_as_a_date_and_nonsense_as_nothing(
-    header: str | None, seconds: float
-) -> None:
+def test_retry_after_is_seconds_or_a_date_and_nonsense_is_nothing(header: str | None, seconds: float) -> None:
     assert retry_after(header, NOW) == seconds
 
 

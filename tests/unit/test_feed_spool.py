@@ -1,4 +1,4 @@
-"""The spool: what was appended comes out once, whole and in order, whatever byte a crash ended at; it never overfills."""
+"""The spool: what was appended comes out once and in order, whatever byte a crash ended at; it never overfills."""
 
 from __future__ import annotations
 
@@ -287,7 +287,7 @@ def test_a_second_collector_on_one_spool_is_refused_and_an_address_of_a_store_to
         pass
     with locked(tmp_path / "s"):
         pass
-    with pytest.raises(FeedError, match="found an address of an object store"), locked(Path("s3a://bucket/spool")):
+    with pytest.raises(FeedError, match="found an address of an object store"), locked("s3a://bucket/spool"):
         pass
 
 

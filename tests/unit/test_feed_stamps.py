@@ -32,6 +32,12 @@ def decoded(payloads: list[bytes]) -> Decoded:
     return found
 
 
+def facts(found: Decoded) -> list[str]:
+    prints = found.prints
+    columns = (prints.symbol, prints.price_micros, prints.size_micros, prints.traded_ms, prints.conditions)
+    return sorted(map(str, zip(*columns, strict=True)))
+
+
 def frame(*prints: str) -> bytes:
     return f'{{"data":[{",".join(prints)}],"type":"trade"}}'.encode()
 
@@ -49,13 +55,11 @@ def test_real_frames_become_a_record_a_symbol_and_every_print_passes_with_its_st
 
     found = decoded([record.data for each in made for record in each.records])
     plain = decoded(frames)
-    assert len(found.prints.symbol) == len(plain.prints.symbol) == sum(sum(each.prints.values()) for each in made) > 50
+    total = sum(sum(each.prints.values()) for each in made)
+    assert len(found.prints.symbol) + len(found.refusals.record) == total == 59
     assert len(found.control) == len(plain.control)
-    assert found.refusals == plain.refusals
-    told = list(zip(found.prints.symbol, found.prints.price_micros, found.prints.traded_ms, found.prints.conditions))
-    assert sorted(map(str, told)) == sorted(
-        map(str, zip(plain.prints.symbol, plain.prints.price_micros, plain.prints.traded_ms, plain.prints.conditions))
-    )
+    assert found.refusals.reasons == plain.refusals.reasons == ["BAD_SYMBOL"] * 4  # BINANCE:BTCUSDT is no equity
+    assert facts(found) == facts(plain)
     assert len(set(found.prints.trade_id)) == len(found.prints.trade_id)
     assert min(found.prints.received_ms) >= RECEIVED
     for each in made:
@@ -151,11 +155,10 @@ ODD_PRINTS = st.dictionaries(st.sampled_from(["s", "p", "t", "v", "c", "id", "se
 
 @given(VALUES)
 def test_any_value_of_json_comes_through_exactly(value: Any) -> None:
-    assert json.loads(json_text(value), parse_float=Decimal, parse_int=Decimal) == json.loads(
-        json_text(value), parse_float=Decimal, parse_int=Decimal
-    )
     back = json.loads(json_text(value), parse_float=Decimal)
-    assert back == value or str(back) == str(value) or json_text(back) == json_text(value)
+
+    assert back == value
+    assert json_text(back) == json_text(value)
 
 
 @given(st.lists(ODD_PRINTS | VALUES, max_size=5))
