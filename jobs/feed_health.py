@@ -21,7 +21,7 @@ from rich.table import Table as Grid
 
 from jobs import cli
 from lakehouse.clock import system_clock, to_ms
-from lakehouse.completeness import SHORT
+from lakehouse.completeness import SHORT, Tolerance
 from lakehouse.feed_evidence import Hours, Told, hours_of, stored_vendor_bars, told
 from lakehouse.feed_health import DOWN, MUTE
 from lakehouse.feed_reports import Row, completeness_rows, health_rows, replace_date, usual_of
@@ -91,7 +91,8 @@ def judge_date(lake: Lake, settings: Settings, feed: str, day: date, now: dateti
     if to_ms(now) < hours.closes_ms:
         return health, []
     vendor = vendor_bars(lake, settings, sessions, day, now)
-    cards = completeness_rows(lake, feed, hours, words, vendor, least_coverage=chosen.least_coverage, now=now)
+    tolerance = Tolerance(chosen.least_coverage, chosen.tolerated_minutes)
+    cards = completeness_rows(lake, feed, hours, words, vendor, tolerance=tolerance, now=now)
     replace_date(lake, COMPLETENESS, feed, day, cards)
     return health, cards
 

@@ -85,7 +85,7 @@ def health_rows(
 
 
 def completeness_rows(
-    lake: Lake, feed: str, hours: Hours, words: Told, vendor: DataFrame, *, least_coverage: float, now: datetime
+    lake: Lake, feed: str, hours: Hours, words: Told, vendor: DataFrame, *, tolerance: Tolerance, now: datetime
 ) -> list[Row]:
     """Scorecards of one session, for the symbols that are watched or that printed."""
     ours, prints = volumes(lake, feed, hours)
@@ -102,7 +102,7 @@ def completeness_rows(
             theirs.get(symbol, Witnessed()),
             hours.minutes,
             lost_prints=lost_numbers(seen.get(symbol, {}), spans) if spans else None,
-            tolerance=Tolerance(least_coverage=least_coverage),
+            tolerance=tolerance,
         )
         rows.append({"feed": feed, "session_date": hours.day, "checked_at": now, **_as_row(card)})
     return rows

@@ -155,7 +155,7 @@ class FeedHealthSettings(Section):
     usual_sessions: int = Field(20, ge=1)
     mute_prints: float = Field(15.0, gt=0)
     least_coverage: float = Field(0.995, gt=0, le=1)
-    recent_sessions: int = Field(5, ge=1)
+    tolerated_minutes: float = Field(0.0, ge=0, lt=1)
 
 
 class FeedsSettings(Section):
