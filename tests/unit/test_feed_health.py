@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -81,7 +82,7 @@ def test_a_symbol_that_stops_while_others_go_on_is_mute_from_its_first_silent_mi
 def test_silence_of_a_symbol_that_seldom_prints_is_a_quiet_market() -> None:
     arrivals = market()
     arrivals["THIN"][:] = 0
-    arrivals["THIN"][[10, 120]] = 1
+    arrivals["THIN"][[10, 100, 190, 280, 370]] = 1  # nine prints are due between two of them
 
     found = judge_session(arrivals, usual(), ALIVE, mute_prints=DUE)
 
@@ -179,7 +180,7 @@ def minute(at: int, numbers: dict[str, int], *, frames: int = 9, run: str = "fh1
     return frame("minute", at + 1, run=run, frames=frames, next=numbers, **{"from": start, "until": start + 60_000})
 
 
-HOURS = Hours(day=__import__("datetime").date(2026, 3, 2), opens_ms=OPENS, minutes=10)
+HOURS = Hours(day=date(2026, 3, 2), opens_ms=OPENS, minutes=10)
 
 
 def test_heartbeats_and_gaps_say_in_which_minutes_the_feed_lived() -> None:
