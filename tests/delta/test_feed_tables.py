@@ -1,4 +1,4 @@
-"""gold.feed_health and gold.completeness from a lake: sick feeds are named, a lost print is counted, again is the same."""
+"""gold.feed_health and gold.completeness from a lake: sick feeds are named, a lost print is counted."""
 
 from __future__ import annotations
 
@@ -92,7 +92,8 @@ def told(lake: Lake, sessions: SessionArrays) -> tuple[Lake, dict[str, int]]:
     ]  # fmt: skip
     edges = [
         status("finnhub", MINUTE, opens, run=RUN, frames=1, next=before, **{"from": opens - 60_000, "until": opens}),
-        status("finnhub", MINUTE, opens + 60_000, run=RUN, frames=3, next={}, **{"from": opens, "until": opens + 60_000}),
+        status("finnhub", MINUTE, opens + 60_000, run=RUN, frames=3, next={},
+               **{"from": opens, "until": opens + 60_000}),
         status("finnhub", MINUTE, opens + 210 * 60_000, run=RUN, frames=3, next=numbers,
                **{"from": opens + 209 * 60_000, "until": opens + 210 * 60_000}),
         status("finnhub", GAP, opens + 160 * 60_000, reason="closed", frames=0, prints=0,
@@ -151,7 +152,6 @@ def test_prints_missing_against_a_vendors_minutes_are_found_and_refused_prints_a
     whole = {row["symbol"]: row for row in lake.read(COMPLETENESS).collect()}["A"]
     assert (whole["reference"], whole["short"], whole["coverage"], whole["lost_prints"]) == ("1m", 0, 1.0, 19)
 
-    lake.delta(TRADES).toDF()
     silver = lake.read(TRADES).where("symbol = 'A' AND session_date = DATE '2026-11-27'").limit(4).collect()
     gone = ", ".join(f"'{row['trade_id']}'" for row in silver)
     lake.spark.sql(f"ALTER TABLE delta.`{lake.path(TRADES)}` SET TBLPROPERTIES ('delta.appendOnly' = 'false')")

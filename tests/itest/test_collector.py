@@ -18,7 +18,7 @@ import pytest
 from streaming.feeds.spool_files import segment_numbers, segment_path
 from streaming.feeds.spool_frames import decode_frames
 from tests.faults.harness import fault
-from tests.finnhub_double import Refusal, Visit, websocket_double
+from tests.finnhub_double import Refusal, Visit, WebsocketDouble, websocket_double
 
 pytestmark = pytest.mark.itest
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,6 +65,17 @@ def start(ground: Path, address: str, **environ: str) -> subprocess.Popen[str]:
     )
 
 
+def killed(process: subprocess.Popen[str], double: WebsocketDouble, visits: int, seconds: float) -> int:
+    """Kill a collector some time after it connected, unless it meets its crash point before; its exit code."""
+    wait_for(lambda: len(double.visits) > visits or process.poll() is not None)
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+    process.communicate()
+    return process.returncode
+
+
 def wait_for(enough: Callable[[], bool], seconds: float = 30.0) -> None:
     end = time.monotonic() + seconds
     while not enough():
@@ -103,17 +114,10 @@ def test_kills_at_random_lose_nothing_that_was_on_disk_and_every_print_that_is_m
     known: dict[str, dict[str, Any]] = {}
     with fault("collector.kill", 20261128) as dice, websocket_double(market.serve) as double:
         for number in range(KILLS):
-            point = dice.choice(
-                ["", "", f"spool.after_write:{dice.randint(3, 30)}", f"spool.after_put:{dice.randint(1, 9)}"]
-            )
+            places = (f"spool.after_write:{dice.randint(3, 30)}", f"spool.after_put:{dice.randint(1, 9)}")
+            point = dice.choice(["", "", *places])
             process = start(ground, double.address, TICKHOUSE_CRASHPOINT=point)
-            wait_for(lambda at=number: len(double.visits) > at or process.poll() is not None)  # type: ignore[misc]
-            try:
-                process.wait(dice.uniform(0.1, 2.5) if not point else 20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-            process.communicate()
-            assert process.returncode == -signal.SIGKILL
+            assert killed(process, double, number, dice.uniform(0.1, 2.5) if not point else 20) == -signal.SIGKILL
             known |= spooled(ground)
         process = start(ground, double.address)
         wait_for(lambda: len(double.visits) > KILLS and len(spooled(ground)) > 20)
