@@ -18,6 +18,9 @@ POINTS = (
     "archive.before_publish",
     "archive.mid_publish",
     "rebuild.after_day",
+    "spool.after_write",
+    "spool.after_put",
+    "spool.mid_delete",
 )
 
 _passed: Counter[str] = Counter()

@@ -113,6 +113,60 @@ class MetricsSettings(Section):
     cloudwatch_namespace: str | None = Field(None, min_length=1)
 
 
+class FinnhubSettings(Section):
+    """Finnhub: addresses, the key, and when a connection counts as dead. Pings come every minute or two."""
+
+    token: SecretStr | None = None
+    websocket: str = Field("wss://ws.finnhub.io", pattern=r"^wss?://[^?#]+$")
+    rest: str = Field("https://finnhub.io/api/v1", pattern=r"^https?://[^?#]+$")
+    silence_seconds: float = Field(150.0, gt=0)
+    retry_seconds: float = Field(1.0, gt=0)
+    retry_at_most_seconds: float = Field(60.0, gt=0)
+
+
+class SpoolSettings(Section):
+    """The local disk between a feed and the stream; a dead stream fills it, `max_mb` bounds it."""
+
+    folder: str = "warehouse/spool"
+    segment_mb: int = Field(16, ge=1)
+    max_mb: int = Field(1024, ge=2)
+    drain_seconds: float = Field(15.0, ge=0)
+
+    @model_validator(mode="after")
+    def _holds_two_segments(self) -> Self:
+        if self.max_mb < 2 * self.segment_mb:
+            raise ValueError(f"expected max_mb of at least two segments ({2 * self.segment_mb}), found {self.max_mb}")
+        return self
+
+
+class QuotesSettings(Section):
+    """Quotes polled by REST. Finnhub's free key allows 60 calls a minute for everything it is used for."""
+
+    source: Literal["finnhub", "yfinance"] = "finnhub"
+    every_seconds: float = Field(60.0, gt=0)
+    calls_per_minute: float = Field(50.0, gt=0)
+    timeout_seconds: float = Field(10.0, gt=0)
+    outside_regular_hours: bool = False
+
+
+class FeedHealthSettings(Section):
+    """When silence is no longer usual, and when a feed is too thin for signals on volume."""
+
+    usual_sessions: int = Field(20, ge=1)
+    mute_prints: float = Field(15.0, gt=0)
+    least_coverage: float = Field(0.995, gt=0, le=1)
+    tolerated_minutes: float = Field(0.0, ge=0, lt=1)
+
+
+class FeedsSettings(Section):
+    """Live feeds: where they connect, what they keep on disk, and how their health is judged."""
+
+    finnhub: FinnhubSettings = FinnhubSettings()
+    spool: SpoolSettings = SpoolSettings()
+    quotes: QuotesSettings = QuotesSettings()
+    health: FeedHealthSettings = FeedHealthSettings()
+
+
 class Settings(Section):
     """Everything a job may be told. Each job takes this one object."""
 
@@ -123,6 +177,7 @@ class Settings(Section):
     stream: StreamSettings = StreamSettings()
     reference: ReferenceSettings = ReferenceSettings()
     metrics: MetricsSettings = MetricsSettings()
+    feeds: FeedsSettings = FeedsSettings()
 
     def checkpoint(self, query: str) -> str:
         """The checkpoint folder of one query; the version segment changes when its state layout does."""

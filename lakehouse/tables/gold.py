@@ -103,4 +103,54 @@ STREAM_PROGRESS = Table(
     key=("run", "line"),
 )
 
-TABLES = (BARS, BAR_DIFFERENCES, STREAM_PROGRESS)
+FEED_HEALTH = Table(
+    layer=Layer.GOLD,
+    name="feed_health",
+    owner="feed_health",
+    comment="One stretch of minutes of a session in which a feed's prints of one symbol were in one state.",
+    columns=(
+        Column("feed", "string", "Feed, as its prints name it", nullable=False),
+        Column("symbol", "string", "Ticker", nullable=False),
+        Column("session_date", "date", "Exchange date", nullable=False),
+        Column("session", "string", "pre, regular or post", nullable=False),
+        Column("since", "timestamp", "First instant of the stretch, UTC", nullable=False),
+        Column("until", "timestamp", "First instant after it, UTC", nullable=False),
+        Column("state", "string", "live, market_quiet, symbol_mute or feed_down", nullable=False),
+        Column("prints", "bigint", "Prints received in it", nullable=False),
+        Column("usual_prints", "double", "Prints usual in these minutes of past sessions", nullable=False),
+        Column("reason", "string", "Why it is in this state, one sentence; empty where prints came", nullable=False),
+        Column("checked_at", "timestamp", "When it was judged, UTC (bookkeeping)", nullable=False),
+    ),
+    key=("feed", "symbol", "session_date", "session", "since"),
+    checks={
+        "stretch_is_ordered": "until > since",
+        "state_is_known": "state IN ('live', 'market_quiet', 'symbol_mute', 'feed_down')",
+    },
+)
+
+COMPLETENESS = Table(
+    layer=Layer.GOLD,
+    name="completeness",
+    owner="feed_health",
+    comment="How complete the prints of one symbol and regular session are, by the collector's numbers and a vendor.",
+    columns=(
+        Column("feed", "string", "Feed, as its prints name it", nullable=False),
+        Column("symbol", "string", "Ticker", nullable=False),
+        Column("session_date", "date", "Exchange date", nullable=False),
+        Column("prints", "bigint", "Prints of the session in silver", nullable=False),
+        Column("lost_prints", "bigint", "Numbers the collector gave that no table holds; NULL where prints carry none"),
+        Column("reference", "string", "What the volume was compared with: 1m, 1d, or none", nullable=False),
+        Column("volume", "decimal(28,6)", "Our shares in what was compared", nullable=False),
+        Column("reference_volume", "decimal(28,6)", "The vendor's shares in what was compared", nullable=False),
+        Column("short_volume", "decimal(28,6)", "Shares missing, surplus in other minutes not counted", nullable=False),
+        Column("compared", "bigint", "Minutes compared, or 1 for a whole day", nullable=False),
+        Column("short", "bigint", "Of these, in which we have less than the vendor", nullable=False),
+        Column("coverage", "double", "1 - short_volume / reference_volume; NULL where there is no reference"),
+        Column("verdict", "string", "complete, short, or unknown where nobody can vouch for it", nullable=False),
+        Column("checked_at", "timestamp", "When it was judged, UTC (bookkeeping)", nullable=False),
+    ),
+    key=("feed", "symbol", "session_date"),
+    checks={"verdict_is_known": "verdict IN ('complete', 'short', 'unknown')"},
+)
+
+TABLES = (BARS, BAR_DIFFERENCES, STREAM_PROGRESS, FEED_HEALTH, COMPLETENESS)
