@@ -1,4 +1,4 @@
-"""gold.indicators and gold.signals of a range of dates from gold.bars: whole series by grouped Arrow, one commit each."""
+"""gold.indicators and gold.signals of a range of dates from gold.bars: series by series, one commit a table."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ def read_plan(
     lake: Lake, file: IndicatorsFile, tickers: Mapping[str, Iterable[str]], first: date, last: date, now: datetime
 ) -> Plan:
     """What a build depends on besides bars, from the reference tables; `tickers` are those of each watchlist file."""
-    listings = [row.asDict() for row in lake.read(INSTRUMENTS).select("ticker", "instrument_id", "valid_from").collect()]
+    rows = lake.read(INSTRUMENTS).select("ticker", "instrument_id", "valid_from").collect()
+    listings = [row.asDict() for row in rows]
     sets = {
         instrument_id: set_name
         for watchlist, set_name in file.watchlists.items()

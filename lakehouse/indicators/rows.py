@@ -119,7 +119,8 @@ def _signal_table(one: Computed, signals: list[Signal], plan: Plan) -> pa.Table:
 
 
 def _stamps(one: Computed, plan: Plan, count: int) -> dict[str, Any]:
-    return {"parameter_set": [one.label] * count, "computed_at": [plan.computed_at.astimezone(UTC)] * count}
+    instant = pa.scalar(plan.computed_at.astimezone(UTC), INDICATORS_SCHEMA.field("computed_at").type)
+    return {"parameter_set": pa.repeat(one.label, count), "computed_at": pa.repeat(instant, count)}
 
 
 def _nullable(values: Any) -> pa.Array:

@@ -13,6 +13,7 @@ from typing import Self
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lakehouse.bars import SESSION_CODES
@@ -85,15 +86,15 @@ class Series:
 
 def series_of(bars: pa.Table) -> Series:
     """Rows of gold.bars of one instrument and interval, in order of time, as arrays. `index_close` may be left out."""
-    is_vendor = np.array(bars["source"].to_pylist(), object) == VENDOR
+    is_vendor = pc.equal(bars["source"], VENDOR).to_numpy()
     amounts = {name: doubles(bars[name]) for name in ("high", "low", "close", "volume", "notional", "vwap_volume")}
     index = doubles(bars["index_close"]) if "index_close" in bars.column_names else np.full(bars.num_rows, np.nan)
-    codes = [SESSION_CODES[name] for name in bars["session"].to_pylist()]
+    codes = pc.index_in(bars["session"], value_set=pa.array(list(SESSION_CODES)))
     return Series(
         start_ms=_instants(bars["bar_start"]),
         end_ms=_instants(bars["bar_end"]),
         day=bars["session_date"].cast(pa.int32()).to_numpy().astype(np.int64),
-        session=np.array(codes, np.int64),
+        session=codes.to_numpy().astype(np.int64),
         **amounts,
         trades=np.where(is_vendor, np.nan, doubles(bars["trades"])),
         index_close=index,

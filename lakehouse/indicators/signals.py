@@ -102,9 +102,7 @@ def signals_of(series: Series, indicators: Indicators, levels: SignalLevels) -> 
     return sorted(found, key=lambda one: (one.place, RULES.index(one.rule)))
 
 
-def _crossings(
-    series: Series, indicators: Indicators, switch: Switch, levels: Levels, memory: int
-) -> Iterator[Signal]:
+def _crossings(series: Series, indicators: Indicators, switch: Switch, levels: Levels, memory: int) -> Iterator[Signal]:
     values = {**{name: indicators.values[name] for name in switch.needs}, "close": series.close}
     measured = switch.quantity(values)
     looked_at = np.logical_and.reduce([indicators.is_warm(name) for name in switch.needs]) & np.isfinite(measured)

@@ -90,4 +90,3 @@ def _is_whole(begins: Mask) -> Mask:
     """Past the first group of a history, whose beginning may lie before it."""
     whole: Mask = np.cumsum(begins) > 1
     return whole
-

@@ -151,7 +151,9 @@ INDICATORS = Table(
         Column("instrument_id", "string", "Permanent id", nullable=False),
         Column("interval", "string", "Interval of the bar", nullable=False),
         Column("bar_start", "timestamp", "First instant of the bar, UTC", nullable=False),
-        Column("bar_end", "timestamp", "First instant after it, UTC: from then on the values are known", nullable=False),
+        Column(
+            "bar_end", "timestamp", "First instant after it, UTC: from then on the values are known", nullable=False
+        ),
         Column("session_date", "date", "Exchange date", nullable=False),
         Column("session", "string", "pre, regular or post", nullable=False),
         Column("symbol", "string", "Ticker of that day", nullable=False),
@@ -188,7 +190,12 @@ SIGNALS = Table(
         Column("direction", "string", "up or down: the way the level was crossed", nullable=False),
         Column("value", "double", "What the rule measures, at this bar", nullable=False),
         Column("level", "double", "The level it crossed", nullable=False),
-        Column("evidence", "string", "JSON: what is measured, the last bar on the other side, the values used", nullable=False),
+        Column(
+            "evidence",
+            "string",
+            "JSON: what is measured, the last bar on the other side, the values used",
+            nullable=False,
+        ),
         Column("parameter_set", "string", "Name and version of the set in conf/indicators.yaml", nullable=False),
         Column("computed_at", "timestamp", "When this row was computed (bookkeeping)", nullable=False),
     ),
