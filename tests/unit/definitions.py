@@ -47,7 +47,8 @@ def definitions(series: Series, p: ParameterSet) -> dict[str, pd.Series]:
         "money_flow": (place * volume).rolling(flow).sum() / volume.rolling(flow).sum(),
         "drawdown": close / close.rolling(p.drawdown.period).max() - 1,
         "beta": returns.rolling(p.beta.period).cov(index) / index.rolling(p.beta.period).var(),
-        "channel_high": high.rolling(p.channel.period).max().shift(), "channel_low": low.rolling(p.channel.period).min().shift(),
+        "channel_high": high.rolling(p.channel.period).max().shift(),
+        "channel_low": low.rolling(p.channel.period).min().shift(),
         "relative_volume": volume / volume.rolling(p.relative_volume.period).mean().shift(),
     }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Random walks as series of bars: prices in whole ticks, sessions of some bars, now and then a stretch that is still."""
+"""Random walks as series of bars: prices in whole ticks, sessions of some bars, stretches in which nothing moves."""
 
 from __future__ import annotations
 
