@@ -72,27 +72,27 @@ class Stochastic(Section):
 class Levels(Section):
     """The two levels of a switch."""
 
-    on: float
-    off: float
+    trip: float
+    reset: float
 
 
 class Rising(Levels):
-    """A switch that goes on at the top."""
+    """A switch that trips at the top."""
 
     @model_validator(mode="after")
-    def _on_is_above(self) -> Self:
-        if self.on <= self.off:
-            raise ValueError("expected on > off: two levels, or every wobble is a signal")
+    def _trip_is_above(self) -> Self:
+        if self.trip <= self.reset:
+            raise ValueError("expected trip > reset: two levels, or every wobble is a signal")
         return self
 
 
 class Falling(Levels):
-    """A switch that goes on at the bottom."""
+    """A switch that trips at the bottom."""
 
     @model_validator(mode="after")
-    def _on_is_below(self) -> Self:
-        if self.on >= self.off:
-            raise ValueError("expected on < off: two levels, or every wobble is a signal")
+    def _trip_is_below(self) -> Self:
+        if self.trip >= self.reset:
+            raise ValueError("expected trip < reset: two levels, or every wobble is a signal")
         return self
 
 

@@ -15,6 +15,7 @@ import talib
 from lakehouse.indicators.parameters import ParameterSet
 from lakehouse.indicators.series import Doubles, Longs, Series
 
+SIMPLE = talib.MA_Type.SMA
 BASIS_POINTS = 1e4  # TA-Lib takes a variance below 1e-14 for none; returns are measured in basis points, then
 # Which indicators are windows, by the bars of one: over that window alone TA-Lib's running sums hold nothing else.
 HOW = {
@@ -42,9 +43,9 @@ def talib_values(bars: Series, p: ParameterSet, base: float = 0.0) -> dict[str, 
     high, low, close, volume = bars.high, bars.low, bars.close, bars.volume
     macd, macd_signal, macd_histogram = talib.MACD(close, p.macd.fast, p.macd.slow, p.macd.signal)
     width = p.bollinger.deviations
-    upper, middle, lower = talib.BBANDS(close - base, p.bollinger.period, width, width, 0)
+    upper, middle, lower = talib.BBANDS(close - base, p.bollinger.period, width, width, SIMPLE)
     one = p.stochastic
-    stochastic_k, stochastic_d = talib.STOCH(high, low, close, one.range, one.k, 0, one.d, 0)
+    stochastic_k, stochastic_d = talib.STOCH(high, low, close, one.range, one.k, SIMPLE, one.d, SIMPLE)
     return {
         **{f"sma_{name}": talib.SMA(close, getattr(p.sma, name)) for name in ("fast", "medium", "slow", "long")},
         **{f"ema_{name}": talib.EMA(close, getattr(p.ema, name)) for name in ("fast", "slow")},

@@ -1,9 +1,9 @@
 """From indicators to signals: switches with two levels, so that a wobble about one of them is one signal.
 
-A bar is on the one side of a switch when what it measures has passed `on`, on the other when it has passed `off` the
-other way, and between them on neither. A signal is the first bar on a side after one on the other, if that was at most
-`memory` bars before: so a signal depends on a bounded history, and stream and batch agree wherever they begin. Only
-warm values are looked at, and the bar that caused a signal is the bar it is dated with.
+A bar is on the one side of a switch when what it measures has passed `trip`, on the other when it has passed `reset`
+the other way, and between them on neither. A signal is the first bar on a side after one on the other, if that was at
+most `memory` bars before: so a signal depends on a bounded history, and stream and batch agree wherever they begin.
+Only warm values are looked at, and a signal is dated with the bar that caused it.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from lakehouse.indicators.measures import quotient
 from lakehouse.indicators.parameters import Levels, SignalLevels
 from lakehouse.indicators.series import Doubles, Longs, Series
 
-ON, OFF = 1, -1
+TRIPPED, RESET = 1, -1
 Values = dict[str, Doubles]
 
 
 @dataclass(frozen=True)
 class Switch:
-    """What a rule measures, of which values, and what it is called when it goes on and, where that matters, off."""
+    """What a rule measures, of which values, and what it says when it trips and, where that matters, when it resets."""
 
     levels: str
     measures: str
     quantity: Callable[[Values], Doubles]
     needs: tuple[str, ...]
-    on: str
-    off: str | None = None
+    trips: str
+    resets: str | None = None
 
 
 @dataclass(frozen=True)
@@ -72,24 +72,24 @@ IN_BANDS, IN_CHANNEL = "place of the close between the bands", "place of the clo
 SWITCHES = (
     Switch(
         "sma_cross", "fast less medium average, in average true ranges", _spread, ("sma_fast", "sma_medium", "atr"),
-        on="golden_cross", off="death_cross",
+        trips="golden_cross", resets="death_cross",
     ),
     Switch(
         "macd_flip", "MACD less its signal, in average true ranges", _momentum,
-        ("macd_histogram", "macd", "macd_signal", "atr"), on="macd_up", off="macd_down",
+        ("macd_histogram", "macd", "macd_signal", "atr"), trips="macd_up", resets="macd_down",
     ),
-    Switch("rsi_overbought", "RSI", lambda values: values["rsi"], ("rsi",), on="rsi_overbought"),
-    Switch("rsi_oversold", "RSI", lambda values: values["rsi"], ("rsi",), on="rsi_oversold"),
-    Switch("band_above", IN_BANDS, _place_in_bands, BANDS, on="band_above"),
-    Switch("band_below", IN_BANDS, _place_in_bands, BANDS, on="band_below"),
-    Switch("breakout_up", IN_CHANNEL, _place_in_channel, CHANNEL, on="breakout_up"),
-    Switch("breakout_down", IN_CHANNEL, _place_in_channel, CHANNEL, on="breakout_down"),
+    Switch("rsi_overbought", "RSI", lambda values: values["rsi"], ("rsi",), trips="rsi_overbought"),
+    Switch("rsi_oversold", "RSI", lambda values: values["rsi"], ("rsi",), trips="rsi_oversold"),
+    Switch("band_above", IN_BANDS, _place_in_bands, BANDS, trips="band_above"),
+    Switch("band_below", IN_BANDS, _place_in_bands, BANDS, trips="band_below"),
+    Switch("breakout_up", IN_CHANNEL, _place_in_channel, CHANNEL, trips="breakout_up"),
+    Switch("breakout_down", IN_CHANNEL, _place_in_channel, CHANNEL, trips="breakout_down"),
     Switch(
         "volume_surge", "volume over the mean of the bars before", lambda values: values["relative_volume"],
-        ("relative_volume",), on="volume_surge",
+        ("relative_volume",), trips="volume_surge",
     ),
 )  # fmt: skip
-RULES = tuple(rule for switch in SWITCHES for rule in (switch.on, switch.off) if rule)
+RULES = tuple(rule for switch in SWITCHES for rule in (switch.trips, switch.resets) if rule)
 
 
 def signals_of(series: Series, indicators: Indicators, levels: SignalLevels) -> list[Signal]:
@@ -108,20 +108,20 @@ def _crossings(series: Series, indicators: Indicators, switch: Switch, levels: L
     looked_at = np.logical_and.reduce([indicators.is_warm(name) for name in switch.needs]) & np.isfinite(measured)
     sides = np.where(looked_at, _sides(measured, levels), 0)
     for place, last in _turns(sides, np.cumsum(series.has_prices), memory):
-        is_on = sides[place] == ON
-        rule = switch.on if is_on else switch.off
+        is_tripped = sides[place] == TRIPPED
+        rule = switch.trips if is_tripped else switch.resets
         if rule:
-            goes_up = bool(is_on) == (levels.on > levels.off)
-            level = levels.on if is_on else levels.off
+            goes_up = bool(is_tripped) == (levels.trip > levels.reset)
+            level = levels.trip if is_tripped else levels.reset
             evidence = _evidence(series, switch, values, measured, place, last)
             yield Signal(place, rule, "up" if goes_up else "down", float(measured[place]), level, evidence)
 
 
 def _sides(measured: Doubles, levels: Levels) -> Longs:
-    """Which level each bar has passed; `on` lies above `off` or below."""
-    sign = 1.0 if levels.on > levels.off else -1.0
-    is_on, is_off = sign * measured > sign * levels.on, sign * measured < sign * levels.off
-    return is_on.astype(np.int64) * ON + is_off.astype(np.int64) * OFF
+    """Which level each bar has passed; `trip` lies above `reset` or below."""
+    sign = 1.0 if levels.trip > levels.reset else -1.0
+    is_tripped, is_reset = sign * measured > sign * levels.trip, sign * measured < sign * levels.reset
+    return is_tripped.astype(np.int64) * TRIPPED + is_reset.astype(np.int64) * RESET
 
 
 def _turns(sides: Longs, bars: Longs, memory: int) -> Iterator[tuple[int, int]]:

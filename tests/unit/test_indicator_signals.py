@@ -1,9 +1,10 @@
-"""Signals: one for a crossing, none for a wobble, dated with the bar that caused it, and never from what is not warm."""
+"""Signals: one for a crossing, none for a wobble, dated with the bar that caused it, never from what is not warm."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -159,7 +160,7 @@ def test_crosses_alternate_and_signals_come_in_order_of_time(seed: int) -> None:
     found = of(walk(seed, 2500, step=0.002))
 
     crosses = [one.rule for one in found if one.rule in ("golden_cross", "death_cross")]
-    assert all(one != other for one, other in zip(crosses, crosses[1:], strict=False))
+    assert all(one != other for one, other in pairwise(crosses))
     assert [one.place for one in found] == sorted(one.place for one in found)
     assert {one.rule for one in found} <= set(RULES)
     for one in found:

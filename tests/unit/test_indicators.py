@@ -158,7 +158,7 @@ def test_a_split_is_no_crash_and_values_are_in_the_shares_of_their_own_day(seed:
     found, expected = of(traded, splits=Splits.of([(split_day, ratio)])), of(whole)
 
     for name in NAMES:
-        scale = 1 / shares if name in IN_PRICES else shares if name == "obv" else 1.0
+        scale = 1 / shares if name in (*IN_PRICES, "session_vwap") else shares if name == "obv" else 1.0
         np.testing.assert_allclose(
             found.values[name], expected.values[name] * scale, rtol=1e-6, atol=1e-9 * np.max(shares), err_msg=name
         )
@@ -204,7 +204,8 @@ def test_daily_balance_begins_with_the_calendar_year_and_a_daily_vwap_is_its_own
     years = series.day.astype("datetime64[D]").astype("datetime64[Y]")
     begins = np.flatnonzero(np.diff(years.astype(int))) + 1
     np.testing.assert_array_equal(found.values["obv"][begins], series.volume[begins])
-    assert found.is_warm("session_vwap").all() and found.is_warm("obv")[begins[0] :].all()
+    assert (found.is_warm("session_vwap") == (series.volume > 0)).all()
+    assert found.is_warm("obv")[begins[0] :].all() and not found.is_warm("obv")[: begins[0]].any()
 
 
 def test_a_vendors_bars_have_a_vwap_of_typical_prices_and_no_rate_of_prints() -> None:

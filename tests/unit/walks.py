@@ -30,7 +30,8 @@ def walk(
     places = np.arange(count)
     day = 19_000 + places // per_day
     start_ms = day * DAY_MS + 52_200_000 + places % per_day * MINUTE_MS
-    high, low = np.maximum(opens, closes) + reach[0], np.maximum(np.minimum(opens, closes) - reach[1], 0.01)
+    high = np.round(np.maximum(opens, closes) + reach[0], 2)
+    low = np.round(np.maximum(np.minimum(opens, closes) - reach[1], 0.01), 2)
     return Series(
         start_ms=start_ms, end_ms=start_ms + MINUTE_MS, day=day, session=np.ones(count, np.int64), high=high, low=low,
         close=closes, volume=volume, notional=np.round(closes * volume, 2), vwap_volume=volume,
