@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lakehouse.indicators.compute import IN_PRICES, IN_SHARES, NAMES, Indicators, indicators_of
+from lakehouse.indicators.compute import NAMES, Indicators, indicators_of
 from lakehouse.indicators.parameters import ParameterSet
-from lakehouse.indicators.reference_values import exact_sums, talib_values, window_bars
-from lakehouse.indicators.series import DAILY, Doubles, Longs, Series
+from lakehouse.indicators.reference_values import exact_balance, exact_vwap, talib_values, window_bars
+from lakehouse.indicators.series import DAILY, IN_PRICES, IN_SHARES, Doubles, Longs, Series, Units, units_of
 from lakehouse.indicators.tapes import Tape
 from lakehouse.indicators.warmth import needed_bars
 
@@ -70,37 +70,46 @@ def against_reference(
     tape: Tape, series: Series, ours: Indicators, parameters: ParameterSet, found: Certificate
 ) -> None:
     """TA-Lib over the whole series in one run; where that is off, over the window alone."""
-    shares, bars = _restated(tape, series)
-    theirs = talib_values(bars, parameters) | exact_sums(series, _groups(series, tape.interval))
-    theirs["obv"] = exact_sums(bars, _groups(bars, tape.interval))["obv"]
+    units = units_of(series, tape.splits, tape.index_splits)
+    bars, groups = series.in_units(units), _groups(series, tape.interval)
+    theirs = talib_values(bars, parameters)
+    theirs |= {"obv": exact_balance(bars, groups["obv"]), "session_vwap": exact_vwap(series, groups["session_vwap"])}
     for name, parity in found.parities.items():
         if name in theirs:
-            scale = shares if name in IN_PRICES else 1.0 / shares if name in IN_SHARES else np.ones(len(shares))
-            _compare(name, ours, theirs[name] * scale, series, parity, (bars, parameters, scale))
+            _compare(name, ours, units.back(name, theirs[name]), _Reference(series, bars, units, parameters), parity)
 
 
-def _compare(
-    name: str, ours: Indicators, theirs: Doubles, series: Series, parity: Parity,
-    alone: tuple[Series, ParameterSet, Doubles],
-) -> None:  # fmt: skip
+@dataclass(frozen=True, eq=False)
+class _Reference:
+    """What TA-Lib is called over: bars as traded, in the units of the computation, and the parameters."""
+
+    series: Series
+    bars: Series
+    units: Units
+    parameters: ParameterSet
+
+    def over_window_alone(self, name: str, at: int, span: int) -> float:
+        """What TA-Lib says of one bar when it is given nothing but the bars of its window."""
+        window = self.bars.take(slice(at - span + 1, at + 1))
+        values = np.full(len(self.series.close), np.nan)
+        values[at] = talib_values(window, self.parameters, base=float(window.close[0]))[name][-1]
+        return float(self.units.back(name, values)[at])
+
+
+def _compare(name: str, ours: Indicators, theirs: Doubles, reference: _Reference, parity: Parity) -> None:
     warm, values = ours.is_warm(name), ours.values[name]
-    errors = np.where(warm, relative_errors(name, values, theirs, series), 0.0)
-    span = window_bars(alone[1]).get(name)
+    errors = np.where(warm, relative_errors(name, values, theirs, reference.series), 0.0)
+    span = window_bars(reference.parameters).get(name, 0)
     off = np.flatnonzero(~(errors <= TOLERANCE)) if span else np.empty(0, int)
-    for at in off:
-        parity.drift = max(parity.drift, float(errors[at]))
-        theirs[at] = _over_window_alone(name, int(at), span or 0, *alone)
     if len(off):
-        errors = np.where(warm, relative_errors(name, values, theirs, series), 0.0)
+        parity.drift = max(parity.drift, float(np.max(errors[off])))
+        theirs = theirs.copy()
+        theirs[off] = [reference.over_window_alone(name, int(at), span) for at in off]
+        errors = np.where(warm, relative_errors(name, values, theirs, reference.series), 0.0)
     parity.compared += int(warm.sum())
     parity.drifted += len(off)
     parity.absolute = max(parity.absolute, float(np.max(np.where(warm, np.abs(values - theirs), 0.0), initial=0.0)))
     parity.relative = max(parity.relative, float(np.max(errors, initial=0.0)))
-
-
-def _over_window_alone(name: str, at: int, span: int, bars: Series, parameters: ParameterSet, scale: Doubles) -> float:
-    window = bars.take(slice(at - span + 1, at + 1))
-    return float(talib_values(window, parameters, base=float(window.close[0]))[name][-1] * scale[at])
 
 
 def against_cold_starts(
@@ -142,12 +151,6 @@ def _measured_in(name: str, series: Series) -> Doubles:
     if name in ("volatility", "realised_volatility", "parkinson"):
         return np.full(len(series.close), QUIET)
     return np.full(len(series.close), 1.0 if name in (*FRACTION, "beta") else 0.0)
-
-
-def _restated(tape: Tape, series: Series) -> tuple[Doubles, Series]:
-    until = int(series.day[-1]) if len(series.day) else 0
-    shares = tape.splits.shares(series.day, until)
-    return shares, series.in_shares(shares, tape.index_splits.shares(series.day, until))
 
 
 def _groups(series: Series, interval: str) -> dict[str, Longs]:

@@ -9,19 +9,10 @@ import numpy as np
 from lakehouse.indicators import oscillators, risk, trend, volumes
 from lakehouse.indicators.measures import Measure, Measures
 from lakehouse.indicators.parameters import ParameterSet
-from lakehouse.indicators.series import DAILY, Doubles, Longs, Mask, Series, Splits
+from lakehouse.indicators.series import DAILY, Doubles, Longs, Mask, Series, Splits, units_of
 from lakehouse.tables.gold import INDICATOR_VALUES
 
 NAMES = tuple(name for name, _ in INDICATOR_VALUES)
-# Values in USD a share: they go back into the shares of their bar's day. OBV, in shares, goes the other way.
-IN_PRICES = frozenset(
-    (
-        "sma_fast", "sma_medium", "sma_slow", "sma_long", "ema_fast", "ema_slow", "macd", "macd_signal",
-        "macd_histogram", "bollinger_upper", "bollinger_middle", "bollinger_lower", "atr", "momentum", "channel_high",
-        "channel_low",
-    )
-)  # fmt: skip
-IN_SHARES = frozenset(("obv",))
 NO_SPLITS = Splits.of(())
 
 
@@ -63,12 +54,9 @@ def _of_prices(
 ) -> Measures:
     """What needs prices, over the bars that have them, each in the shares of its own day."""
     own = series.take(priced)
-    until = int(own.day[-1]) if len(priced) else 0
-    shares = splits.shares(own.day, until)
-    bars = own.in_shares(shares, index_splits.shares(own.day, until))
-    found = _all_of_prices(bars, parameters, is_daily=is_daily) if len(priced) else _none_of_prices()
-    scales = {**dict.fromkeys(IN_PRICES, shares), **dict.fromkeys(IN_SHARES, 1.0 / shares)}
-    return {name: Measure(one.values * scales.get(name, 1.0), one.warm) for name, one in found.items()}
+    units = units_of(own, splits, index_splits)
+    found = _all_of_prices(own.in_units(units), parameters, is_daily=is_daily) if len(priced) else _none_of_prices()
+    return {name: Measure(units.back(name, one.values), one.warm) for name, one in found.items()}
 
 
 def _all_of_prices(bars: Series, parameters: ParameterSet, *, is_daily: bool) -> Measures:

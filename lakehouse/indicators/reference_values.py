@@ -6,7 +6,6 @@ an origin are added up in extended precision.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import pairwise
 
 import numpy as np
@@ -97,22 +96,22 @@ def _of_volumes(bars: Series, p: ParameterSet) -> dict[str, Doubles]:
         }
 
 
-def exact_sums(series: Series, groups: Mapping[str, Longs]) -> dict[str, Doubles]:
-    """OBV and session VWAP in extended precision; `groups` says for each which bars belong together."""
-    step = np.sign(np.diff(series.close, prepend=np.nan))
-    money = np.where(
-        series.vwap_volume > 0, series.notional, (series.high + series.low + series.close) / 3 * series.volume
-    )
-    shares = np.where(series.vwap_volume > 0, series.vwap_volume, series.volume)
-    obv = [
-        np.cumsum(np.concatenate([series.volume[a : a + 1], (step * series.volume)[a + 1 : b]]).astype(np.longdouble))
-        for a, b in _stretches(groups["obv"])
-    ]
-    vwap = [
-        np.cumsum(money[a:b].astype(np.longdouble)) / np.maximum(np.cumsum(shares[a:b].astype(np.longdouble)), 1e-12)
-        for a, b in _stretches(groups["session_vwap"])
-    ]
-    return {name: np.concatenate(found).astype(float) for name, found in (("obv", obv), ("session_vwap", vwap))}
+def exact_balance(bars: Series, groups: Longs) -> Doubles:
+    """On-balance volume in extended precision; `groups` says which bars belong together."""
+    signed = np.sign(np.diff(bars.close, prepend=np.nan)) * bars.volume
+    parts = [np.concatenate([bars.volume[a : a + 1], signed[a + 1 : b]]) for a, b in _stretches(groups)]
+    return np.concatenate([np.cumsum(one.astype(np.longdouble)) for one in parts]).astype(float)
+
+
+def exact_vwap(series: Series, groups: Longs) -> Doubles:
+    """Session VWAP in extended precision; a vendor's bar counts at its typical price."""
+    typical = (series.high + series.low + series.close) / 3
+    told = series.vwap_volume > 0
+    money = np.where(told, series.notional, typical * series.volume).astype(np.longdouble)
+    shares = np.where(told, series.vwap_volume, series.volume).astype(np.longdouble)
+    with np.errstate(invalid="ignore"):
+        parts = [np.cumsum(money[a:b]) / np.cumsum(shares[a:b]) for a, b in _stretches(groups)]
+    return np.concatenate(parts).astype(float)
 
 
 def _stretches(groups: Longs) -> list[tuple[int, int]]:

@@ -33,7 +33,7 @@ def definitions(series: Series, p: ParameterSet) -> dict[str, pd.Series]:
         "macd": macd, "macd_signal": signal, "macd_histogram": macd - signal,
         "rsi": rsi(close, p.rsi.period),
         "bollinger_upper": middle + width, "bollinger_middle": middle, "bollinger_lower": middle - width,
-        "atr": wilder(true_range(high, low, close), p.atr.period), "adx": adx(high, low, close, p.adx.period),
+        "atr": wilder(true_range(high, low, close), p.atr.period), "adx": adx(high, low, p.adx.period),
         "stochastic_k": k, "stochastic_d": k.rolling(p.stochastic.d).mean(),
         "obv": obv(series), "mfi": mfi(typical, volume, p.mfi.period),
         "cci": cci(typical, p.cci.period),
@@ -73,8 +73,9 @@ def true_range(high: pd.Series, low: pd.Series, close: pd.Series) -> pd.Series:
     return pd.concat([high - low, (high - before).abs(), (low - before).abs()], axis=1).max(axis=1)
 
 
-def adx(high: pd.Series, low: pd.Series, close: pd.Series, period: int) -> pd.Series:
-    up, down = high.diff(), -low.diff()
+def adx(high: pd.Series, low: pd.Series, period: int) -> pd.Series:
+    cents = [(100 * one).round() for one in (high, low)]  # in dollars, equal moves are two numbers
+    up, down = cents[0].diff(), -cents[1].diff()
     plus = wilder(up.where((up > down) & (up > 0), 0.0), period)
     minus = wilder(down.where((down > up) & (down > 0), 0.0), period)
     return wilder((100 * (plus - minus).abs() / (plus + minus)).fillna(0.0), period)

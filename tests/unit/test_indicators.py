@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lakehouse.indicators.certify import relative_errors
-from lakehouse.indicators.compute import IN_PRICES, NAMES, Indicators, indicators_of
-from lakehouse.indicators.series import Series, Splits
+from lakehouse.indicators.compute import NAMES, Indicators, indicators_of
+from lakehouse.indicators.series import IN_PRICES, Series, Splits
 from lakehouse.indicators.warmth import exponential, needed_bars, wilder
 from tests.unit.definitions import definitions
 from tests.unit.walks import STANDARD, walk, without_prices
@@ -143,28 +143,40 @@ def test_bars_of_which_none_has_prices_have_a_rate_of_prints_and_nothing_else() 
 
 
 @settings(max_examples=15)
-@given(seeds, st.sampled_from([2.0, 7.0, 20.0, 0.1]), st.integers(1, 3))
+@given(seeds, st.sampled_from([2.0, 7.0, 20.0, 0.1, 1.5]), st.integers(1, 3))
 def test_a_split_is_no_crash_and_values_are_in_the_shares_of_their_own_day(seed: int, ratio: float, days: int) -> None:
     whole = walk(seed, 1560)
     split_day = int(whole.day[0]) + days
-    after = whole.day >= split_day
-    shares = np.where(after, ratio, 1.0)
+    shares = np.where(whole.day < split_day, ratio, 1.0)
     traded = replace(
         whole,
-        **{name: getattr(whole, name) / shares for name in ("high", "low", "close")},
-        **{name: getattr(whole, name) * shares for name in ("volume", "vwap_volume")},
+        **{name: np.round(getattr(whole, name) * shares, 6) for name in ("high", "low", "close")},
+        **{name: getattr(whole, name) / shares for name in ("volume", "vwap_volume")},
     )
 
     found, expected = of(traded, splits=Splits.of([(split_day, ratio)])), of(whole)
 
     for name in NAMES:
-        scale = 1 / shares if name in (*IN_PRICES, "session_vwap") else shares if name == "obv" else 1.0
+        scale = shares if name in (*IN_PRICES, "session_vwap") else 1 / shares if name == "obv" else 1.0
         np.testing.assert_allclose(
-            found.values[name], expected.values[name] * scale, rtol=1e-6, atol=1e-9 * np.max(shares), err_msg=name
+            found.values[name], expected.values[name] * scale, rtol=1e-9, atol=1e-9 * np.max(shares), err_msg=name
         )
-    assert np.max(np.abs(found.values["roc"][10:])) < 50
-    untouched = of(traded.take(~after))
-    np.testing.assert_array_equal(of(traded.take(~after), splits=Splits.of([(split_day, ratio)])).warm, untouched.warm)
+    np.testing.assert_array_equal(found.warm, expected.warm)
+
+
+@settings(max_examples=10)
+@given(seeds, st.sampled_from([2.0, 7.0, 0.05, 1.5]))
+def test_a_later_split_changes_no_row_before_it_by_more_than_rounding(seed: int, ratio: float) -> None:
+    series = walk(seed, 1560)
+    split_day = int(series.day[0]) + 3
+    before = series.day < split_day
+
+    at_the_time, long_after = of(series.take(before)), of(series, splits=Splits.of([(split_day, ratio)]))
+
+    for name in NAMES:
+        expected = at_the_time.values[name]
+        np.testing.assert_allclose(long_after.values[name][before], expected, rtol=1e-9, atol=1e-9, err_msg=name)
+    np.testing.assert_array_equal(long_after.warm[before], at_the_time.warm)
 
 
 def test_a_split_to_come_changes_nothing_before_it() -> None:
@@ -177,11 +189,25 @@ def test_a_split_to_come_changes_nothing_before_it() -> None:
         np.testing.assert_array_equal(found.values[name], plain.values[name])
 
 
-def test_shares_multiply_over_the_splits_between_two_days() -> None:
+def test_units_multiply_over_the_splits_before_and_after_a_day() -> None:
     splits = Splits.of([(30, 0.5), (10, 2.0), (20, 7.0)])
+    days = np.array([9, 10, 19, 20, 29, 30])
 
-    assert splits.shares(np.array([9, 10, 19, 20, 29, 30]), 30).tolist() == [7.0, 3.5, 3.5, 0.5, 0.5, 1.0]
-    assert splits.shares(np.array([9, 10, 19, 20, 29]), 29).tolist() == [14.0, 7.0, 7.0, 1.0, 1.0]
+    prices, shares = splits.units(days, 30)
+    known, _ = splits.units(days, 29)
+
+    assert prices.tolist() == [2.0, 4.0, 4.0, 28.0, 28.0, 14.0]
+    assert (shares * prices).tolist() == [28.0] * 6
+    assert known.tolist() == [1.0, 2.0, 2.0, 14.0, 14.0, 14.0]
+
+
+@pytest.mark.parametrize(
+    ("ratio", "new", "old"), [(7.0, 7, 1), (0.333333333, 1, 3), (1.5, 3, 2), (1.00273, 1.00273, 1), (0.04, 1, 25)]
+)
+def test_a_ratio_is_two_whole_numbers_where_such_are_meant(ratio: float, new: float, old: float) -> None:
+    found = Splits.of([(1, ratio)])
+
+    assert (found.new.tolist(), found.old.tolist()) == ([new], [old])
 
 
 def test_sums_with_an_origin_begin_anew_and_are_not_warm_where_the_origin_may_be_missing() -> None:
