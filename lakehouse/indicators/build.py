@@ -82,10 +82,10 @@ def bars_with_history(lake: Lake, plan: Plan, version: int) -> DataFrame:
     close of the index's bar that starts with each.
     """
     bars = lake.read(BARS, version=version).where(F.col("interval").isin(list(plan.file.intervals)))
-    until = bars.where(F.col("session_date") <= F.lit(plan.last))
+    until = bars.where(f"session_date <= {_day(plan.last)}")
     begins = _beginnings(until, plan.first, plan.history)
     reaching = until.join(F.broadcast(begins), on=list(SERIES), how="left").where(
-        F.col("session_date") >= F.coalesce("begins", F.lit(plan.first))
+        f"session_date >= coalesce(begins, {_day(plan.first)})"
     )
     amounts = {name: F.col(name).cast("double") for name in AMOUNTS}
     narrow = reaching.select(*BAR_COLUMNS).withColumns(amounts)
@@ -94,7 +94,7 @@ def bars_with_history(lake: Lake, plan: Plan, version: int) -> DataFrame:
 
 def _beginnings(bars: DataFrame, first: date, history: int) -> DataFrame:
     """The exchange date from which each series holds so many bars before a date; its first one where it holds fewer."""
-    days = bars.where(F.col("session_date") < F.lit(first)).groupBy(*SERIES, "session_date")
+    days = bars.where(f"session_date < {_day(first)}").groupBy(*SERIES, "session_date")
     counted = days.agg(F.count(F.lit(1)).alias("bars"))
     between = Window.partitionBy(*SERIES).orderBy(F.desc("session_date")).rowsBetween(Window.unboundedPreceding, -1)
     later = F.coalesce(F.sum("bars").over(between), F.lit(0))
@@ -116,7 +116,12 @@ def _replace(lake: Lake, table: Table, rows: DataFrame, plan: Plan) -> None:
 
 def _range(plan: Plan) -> str:
     intervals = ", ".join(f"'{one}'" for one in plan.file.intervals)
-    return f"session_date BETWEEN DATE '{plan.first}' AND DATE '{plan.last}' AND interval IN ({intervals})"
+    return f"session_date BETWEEN {_day(plan.first)} AND {_day(plan.last)} AND interval IN ({intervals})"
+
+
+def _day(day: date) -> str:
+    """A date in SQL, the first one there is included: `F.lit` writes its year with one digit, and fails."""
+    return f"DATE '{day}'"
 
 
 def _of_range(rows: DataFrame, plan: Plan) -> DataFrame:

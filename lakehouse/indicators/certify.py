@@ -10,7 +10,7 @@ import numpy as np
 from lakehouse.indicators.compute import NAMES, Indicators, indicators_of
 from lakehouse.indicators.parameters import ParameterSet
 from lakehouse.indicators.reference_values import exact_balance, exact_vwap, talib_values, window_bars
-from lakehouse.indicators.series import DAILY, IN_PRICES, IN_SHARES, Doubles, Longs, Series, Units, units_of
+from lakehouse.indicators.series import DAILY, IN_PRICES, IN_SHARES, MILLION, Doubles, Longs, Series, Units, units_of
 from lakehouse.indicators.tapes import Tape
 from lakehouse.indicators.warmth import needed_bars
 
@@ -31,6 +31,7 @@ class Parity:
     relative: float = 0.0
     drifted: int = 0  # values where TA-Lib over the whole series is off what it says over the window alone
     drift: float = 0.0
+    in_dollars: float = 0.0  # TA-Lib over dollars against TA-Lib over whole millionths
     cold_compared: int = 0
     cold: float = 0.0
     lost: int = 0  # values that were warm after a cold start and not in the long run
@@ -77,6 +78,11 @@ def against_reference(
     for name, parity in found.parities.items():
         if name in theirs:
             _compare(name, ours, units.back(name, theirs[name]), _Reference(series, bars, units, parameters), parity)
+    in_dollars = talib_values(bars.in_dollars(), parameters)
+    for name, values in in_dollars.items():
+        restored = units.back(name, values * (MILLION if name in IN_PRICES else 1.0))
+        errors = relative_errors(name, restored, units.back(name, theirs[name]), series)[ours.is_warm(name)]
+        found.parities[name].in_dollars = max(found.parities[name].in_dollars, float(np.max(errors, initial=0.0)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,12 +138,12 @@ def against_cold_starts(
 
 def relative_errors(name: str, ours: Doubles, theirs: Doubles, series: Series) -> Doubles:
     """Errors over the value, or over what it is measured in where that is larger: a difference of prices that crosses
-    zero has no relative error of its own.
+    zero has no relative error of its own. Where one side says nothing, the error is infinite.
     """
     measures = np.maximum(np.abs(theirs), _measured_in(name, series))
     with np.errstate(divide="ignore", invalid="ignore"):
-        found: Doubles = np.where(ours == theirs, 0.0, np.abs(ours - theirs) / measures)
-    return found
+        found = np.where(ours == theirs, 0.0, np.abs(ours - theirs) / measures)
+    return np.where(np.isnan(found), np.inf, found)
 
 
 def _measured_in(name: str, series: Series) -> Doubles:

@@ -11,7 +11,7 @@ from lakehouse.indicators.warmth import needed_bars
 
 HEAD = (
     "indicator", "against", "values", "largest absolute error", "largest relative error",
-    "TA-Lib off its own window", "by up to", "after a cold start", "largest relative error",
+    "TA-Lib off its own window", "by up to", "TA-Lib over dollars", "after a cold start", "largest relative error",
 )  # fmt: skip
 
 
@@ -36,6 +36,9 @@ def parity_page(certificate: Certificate, parameters: ParameterSet, label: str, 
         "deviation. Both lose digits, most where prices stand still. Where its whole run is further than the tolerance "
         "from ours, it is called again over the bars of that window alone (bands: of prices less the first of the "
         "window), and that is what counts; the columns `TA-Lib off its own window` say how often and by how much.",
+        "TA-Lib is called over prices in whole millionths of a dollar, restated for splits, as we call it. By how much "
+        "it would differ over dollars is in the column `TA-Lib over dollars` (relative): there 100.02 - 100.01 and "
+        "99.98 - 99.97 are two numbers, and ADX decides equal moves by such dust.",
         f"A cold start begins anywhere in a tape. Warm is a value after at most {needed_bars(parameters)} bars with "
         "this set (`lakehouse/indicators/warmth.py`), and whatever is warm then must be warm in the long run and the "
         "same.",
@@ -52,6 +55,7 @@ def _row(name: str, one: Parity) -> tuple[str, ...]:
     return (
         f"`{name}`", HOW.get(name, "TA-Lib"), f"{one.compared:,}", f"{one.absolute:.1e}", f"{one.relative:.1e}",
         f"{one.drifted:,}" if one.drifted else "", f"{one.drift:.1e}" if one.drifted else "",
+        f"{one.in_dollars:.1e}" if name not in ("obv", "session_vwap") else "",
         f"{one.cold_compared:,}{f', {one.lost:,} not warm in the long run' if one.lost else ''}", f"{one.cold:.1e}",
     )  # fmt: skip
 

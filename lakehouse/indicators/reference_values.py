@@ -44,7 +44,8 @@ def talib_values(bars: Series, p: ParameterSet, base: float = 0.0) -> dict[str, 
     width = p.bollinger.deviations
     upper, middle, lower = talib.BBANDS(close - base, p.bollinger.period, width, width, SIMPLE)
     one = p.stochastic
-    stochastic_k, stochastic_d = talib.STOCH(high, low, close, one.range, one.k, SIMPLE, one.d, SIMPLE)
+    stochastic_k, _ = talib.STOCH(high, low, close, one.range, one.k, SIMPLE, 1, SIMPLE)  # it begins both at once
+    _, stochastic_d = talib.STOCH(high, low, close, one.range, one.k, SIMPLE, one.d, SIMPLE)
     return {
         **{f"sma_{name}": talib.SMA(close, getattr(p.sma, name)) for name in ("fast", "medium", "slow", "long")},
         **{f"ema_{name}": talib.EMA(close, getattr(p.ema, name)) for name in ("fast", "slow")},

@@ -118,6 +118,11 @@ class Series:
         restated = {**prices, **shares, "index_close": self.index_close * units.index_prices}
         return type(self)(**{one.name: restated.get(one.name, getattr(self, one.name)) for one in fields(self)})
 
+    def in_dollars(self) -> Self:
+        """Bars in whole millionths with prices in dollars again."""
+        prices = {name: getattr(self, name) / MILLION for name in ("high", "low", "close")}
+        return type(self)(**{one.name: prices.get(one.name, getattr(self, one.name)) for one in fields(self)})
+
 
 @dataclass(frozen=True, eq=False)
 class Units:

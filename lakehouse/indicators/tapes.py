@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from lakehouse.backfill import read_history, wanted_history
+from lakehouse.backfill import Wanted, read_history
 from lakehouse.errors import SettingsError
 from lakehouse.indicators.series import Series, Splits, doubles, series_of
 from lakehouse.reference.calendar import Row, TradingDays, day_number, exchange_zone, session_arrays, sessions_for
@@ -38,12 +38,11 @@ def read_tapes(folder: Path, index: str, now: datetime) -> list[Tape]:
     files = read_lean_files(folder)
     instruments, actions = instruments_from(files, days), corporate_actions_from(files, days)
     bars: dict[tuple[str, str], pa.Table] = {}
-    for instrument_id, symbol in _carried(folder, instruments):
-        wanted = wanted_history(instruments, symbol, FIRST, LAST)
+    for wanted in _carried(folder, instruments):
         for history in read_history(folder, wanted, sessions, exchange_zone(EXCHANGE), now):
             if history.bars:
                 whole = pa.concat_tables([part.bars for part in history.parts]).sort_by("bar_start")
-                bars[instrument_id, history.interval] = whole
+                bars[wanted.instrument_id, history.interval] = whole
     if not bars:
         raise SettingsError(
             f"reference.lean_folder: expected daily or minute bars below {folder}, found none of a known instrument. "
@@ -52,13 +51,13 @@ def read_tapes(folder: Path, index: str, now: datetime) -> list[Tape]:
     return list(_tapes(bars, _ids_of(instruments, index), actions))
 
 
-def _carried(folder: Path, instruments: list[Row]) -> list[tuple[str, str]]:
-    """One ticker for each instrument there are files of."""
-    names = {path.stem for path in (folder / "daily").glob("*.zip")} | {
-        path.name for path in (folder / "minute").glob("*")
-    }
-    found = {row["instrument_id"]: row["ticker"] for row in instruments if row["ticker"].lower() in names}
-    return sorted(found.items())
+def _carried(folder: Path, instruments: list[Row]) -> list[Wanted]:
+    """Every instrument that carried a ticker there are files of, with all its listings, oldest first."""
+    names = {path.stem for path in (folder / "daily").glob("*.zip")}
+    names |= {path.name for path in (folder / "minute").glob("*")}
+    found = sorted({row["instrument_id"] for row in instruments if row["ticker"].lower() in names})
+    listings = {one: [row for row in instruments if row["instrument_id"] == one] for one in found}
+    return [Wanted(one, sorted(listings[one], key=lambda row: row["valid_from"]), FIRST, LAST) for one in found]
 
 
 def _ids_of(instruments: list[Row], ticker: str) -> list[str]:
