@@ -68,6 +68,22 @@ def test_after_the_promised_history_every_value_of_a_moving_price_is_warm() -> N
     assert [name for name in NAMES if not found.is_warm(name)[-1]] == []
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sma_fast", "bollinger_upper", "stochastic_k", "stochastic_d", "mfi", "cci", "roc", "momentum", "volatility",
+        "realised_volatility", "parkinson", "trade_rate", "money_flow", "drawdown", "beta", "channel_high",
+        "relative_volume",
+    ],
+)  # fmt: skip
+def test_a_window_that_is_not_full_has_no_value(
+    name: str, long_walk: tuple[Series, Indicators, dict[str, np.ndarray]]
+) -> None:
+    _, found, _ = long_walk
+
+    np.testing.assert_array_equal(np.isfinite(found.values[name]), found.is_warm(name))
+
+
 def test_a_smoothed_value_is_not_warm_a_bar_before_its_seed_is_forgotten() -> None:
     series = walk(3, HISTORY)
 
