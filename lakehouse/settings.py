@@ -99,11 +99,12 @@ class StreamSettings(Section):
 
 
 class ReferenceSettings(Section):
-    """Calendars, watchlists and sale conditions, all files of conf/ unless a path is given."""
+    """Calendars, watchlists, sale conditions and indicators, all files of conf/ unless a path is given."""
 
     exchange: str = "XNYS"
     watchlist: str = "watchlist.yaml"
     sale_conditions: str = "sale_conditions.yaml"
+    indicators: str = "indicators.yaml"
     lean_folder: str | None = None
 
 

@@ -153,4 +153,106 @@ COMPLETENESS = Table(
     checks={"verdict_is_known": "verdict IN ('complete', 'short', 'unknown')"},
 )
 
-TABLES = (BARS, BAR_DIFFERENCES, STREAM_PROGRESS, FEED_HEALTH, COMPLETENESS)
+
+# Every value of gold.indicators, in the order of the bits of `warm`: the first is bit 0 (1), the second bit 1 (2)...
+# Periods are those of the row's parameter set; "bars" are bars with prices. Prices are in the shares of the bar's day.
+INDICATOR_VALUES: tuple[tuple[str, str], ...] = (
+    ("sma_fast", "Simple average of closes, the shortest (5 bars)"),
+    ("sma_medium", "Simple average of closes (20 bars)"),
+    ("sma_slow", "Simple average of closes (50 bars)"),
+    ("sma_long", "Simple average of closes, the longest (200 bars)"),
+    ("ema_fast", "Exponential average of closes, seeded by a simple one (12 bars)"),
+    ("ema_slow", "Exponential average of closes, seeded by a simple one (26 bars)"),
+    ("macd", "Fast less slow exponential average (12, 26)"),
+    ("macd_signal", "Exponential average of macd (9)"),
+    ("macd_histogram", "macd less macd_signal"),
+    ("rsi", "Relative strength index after Wilder, 0 to 100 (14)"),
+    ("bollinger_upper", "Average plus a number of standard deviations of closes (20, 2)"),
+    ("bollinger_middle", "Average of closes of the bands (20)"),
+    ("bollinger_lower", "Average less a number of standard deviations of closes (20, 2)"),
+    ("atr", "Average true range after Wilder (14)"),
+    ("adx", "Average directional index after Wilder, 0 to 100 (14)"),
+    ("stochastic_k", "Slow stochastic, 0 to 100 (14, smoothed over 3)"),
+    ("stochastic_d", "Average of stochastic_k (3)"),
+    ("obv", "On-balance volume since the first bar of the exchange date; of daily bars, of the calendar year"),
+    ("mfi", "Money flow index, 0 to 100 (14)"),
+    ("cci", "Commodity channel index (20)"),
+    ("roc", "Change of the close in percent (10 bars)"),
+    ("momentum", "Change of the close in USD (10 bars)"),
+    ("session_vwap", "Volume-weighted average price since the first bar of the session"),
+    ("volatility", "Standard deviation of log returns per bar, n - 1 in the divisor (20 returns)"),
+    ("realised_volatility", "Root of the sum of squared log returns, for the whole window (20 returns)"),
+    ("parkinson", "Parkinson's volatility per bar, from highs and lows (20 bars)"),
+    ("trade_rate", "Prints a minute (5 bars); NULL where a vendor's bar says nothing of prints"),
+    ("money_flow", "Chaikin's money flow: volume signed by the place of the close, -1 to 1 (20 bars)"),
+    ("drawdown", "Close over the highest close of the window, less 1 (250 bars)"),
+    ("beta", "Slope of log returns against those of the index, over pairs of bars both have (60); NULL without index"),
+    ("channel_high", "Highest high of the bars before this one (20)"),
+    ("channel_low", "Lowest low of the bars before this one (20)"),
+    ("relative_volume", "Volume over the mean volume of the bars before this one (20)"),
+)
+WARM_ORDER = ", ".join(f"{name} {1 << bit}" for bit, (name, _) in enumerate(INDICATOR_VALUES))
+
+INDICATORS = Table(
+    layer=Layer.GOLD,
+    name="indicators",
+    owner="detect",
+    comment="The indicators of one bar, known at its end. A value is NULL where it is not defined.",
+    columns=(
+        Column("instrument_id", "string", "Permanent id", nullable=False),
+        Column("interval", "string", "Interval of the bar", nullable=False),
+        Column("bar_start", "timestamp", "First instant of the bar, UTC", nullable=False),
+        Column(
+            "bar_end", "timestamp", "First instant after it, UTC: from then on the values are known", nullable=False
+        ),
+        Column("session_date", "date", "Exchange date", nullable=False),
+        Column("session", "string", "pre, regular or post", nullable=False),
+        Column("symbol", "string", "Ticker of that day", nullable=False),
+        Column("close", "double", "Close as traded; NULL where the bar has no prices"),
+        *(Column(name, "double", meaning) for name, meaning in INDICATOR_VALUES),
+        Column(
+            "warm",
+            "bigint",
+            f"Which values had enough history to agree with any longer one within 1e-9, as a sum: {WARM_ORDER}",
+            nullable=False,
+        ),
+        Column("parameter_set", "string", "Name and version of the set in conf/indicators.yaml", nullable=False),
+        Column("computed_at", "timestamp", "When this row was computed (bookkeeping)", nullable=False),
+    ),
+    key=("instrument_id", "interval", "bar_start"),
+    checks={"bar_is_ordered": "bar_end > bar_start"},
+    properties={"delta.dataSkippingStatsColumns": "interval,bar_start,session_date,instrument_id"},
+)
+
+SIGNALS = Table(
+    layer=Layer.GOLD,
+    name="signals",
+    owner="detect",
+    comment="One crossing of one rule, at the bar that caused it. A rule speaks again only after it was clearly left.",
+    columns=(
+        Column("instrument_id", "string", "Permanent id", nullable=False),
+        Column("interval", "string", "Interval of the bar", nullable=False),
+        Column("bar_start", "timestamp", "First instant of the bar that caused it, UTC", nullable=False),
+        Column("rule", "string", "What was crossed: golden_cross, rsi_overbought, volume_surge...", nullable=False),
+        Column("bar_end", "timestamp", "First instant after that bar, UTC: from then on it is known", nullable=False),
+        Column("session_date", "date", "Exchange date", nullable=False),
+        Column("session", "string", "pre, regular or post", nullable=False),
+        Column("symbol", "string", "Ticker of that day", nullable=False),
+        Column("direction", "string", "up or down: the way the level was crossed", nullable=False),
+        Column("value", "double", "What the rule measures, at this bar", nullable=False),
+        Column("level", "double", "The level it crossed", nullable=False),
+        Column(
+            "evidence",
+            "string",
+            "JSON: what is measured, the last bar on the other side, the values used",
+            nullable=False,
+        ),
+        Column("parameter_set", "string", "Name and version of the set in conf/indicators.yaml", nullable=False),
+        Column("computed_at", "timestamp", "When this row was computed (bookkeeping)", nullable=False),
+    ),
+    key=("instrument_id", "interval", "bar_start", "rule"),
+    checks={"direction_is_known": "direction IN ('up', 'down')"},
+    properties={"delta.dataSkippingStatsColumns": "interval,bar_start,session_date,instrument_id,rule"},
+)
+
+TABLES = (BARS, BAR_DIFFERENCES, STREAM_PROGRESS, FEED_HEALTH, COMPLETENESS, INDICATORS, SIGNALS)
