@@ -1,0 +1,35 @@
+"""The jump test of Lee and Mykland (2008): a return against the bipower volatility of the returns before it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lakehouse.kernels import outliers as kernel
+
+Floats = NDArray[np.float64]
+
+NORMAL_MEAN = math.sqrt(2.0 / math.pi)  # mean distance of a standard normal variable from 0
+
+
+def jump_statistics(returns: Floats, *, window: int, least: int) -> Floats:
+    """Each return in units of the volatility before it; NaN where fewer than `least` neighbours are known.
+
+    Under no jump the statistic is normal with deviation 1 / NORMAL_MEAN: bipower variation is taken without its factor,
+    as in the paper.
+    """
+    sigmas = np.empty(len(returns))
+    kernel.bipower_sigmas(returns, window, least, sigmas)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found: Floats = np.where(sigmas > 0, returns / sigmas, np.where(returns == 0, 0.0, np.nan))
+    return found
+
+
+def critical_value(tests: int, alpha: float) -> float:
+    """What the largest of `tests` statistics passes with probability `alpha` where nothing jumps (Gumbel's law)."""
+    root = math.sqrt(2.0 * math.log(tests))
+    center = root / NORMAL_MEAN - (math.log(math.pi) + math.log(math.log(tests))) / (2.0 * NORMAL_MEAN * root)
+    scale = 1.0 / (NORMAL_MEAN * root)
+    return center - scale * math.log(-math.log1p(-alpha))
