@@ -18,6 +18,8 @@ Longs = NDArray[np.int64]
 
 MAD_TO_SIGMA = 1.4826  # of a normal distribution
 MEAN_TO_SIGMA = 1.2533
+WIDEST = 4.0  # a value moves a mean by no more than if it were so many times the mean
+LEAST_KNOWN = 10
 
 
 @njit(cache=CACHED, nogil=True)
@@ -51,6 +53,18 @@ def bipower_sigmas(returns: Floats, window: int, least: int, out: Floats) -> Non
         for one in range(first + 1, at):
             total += abs(returns[one]) * abs(returns[one - 1])
         out[at] = math.sqrt(total / count)
+
+
+@kernel
+def usual_before(values: Floats, memory: int, out: Floats) -> None:
+    """The mean of the values before each, far ones cut, fading over `memory` of them; NaN for the first LEAST_KNOWN."""
+    mean, seen = 0.0, 0
+    for at in range(len(values)):
+        out[at] = mean if seen >= LEAST_KNOWN and mean > 0.0 else math.nan
+        if math.isfinite(values[at]):
+            value = min(values[at], WIDEST * mean) if mean > 0.0 else values[at]
+            seen += 1
+            mean += max(1.0 / seen, 1.0 / memory) * (value - mean)
 
 
 @inlined
@@ -90,17 +104,19 @@ def print_scores(prices: Floats, least_share: float, least: int, recent: Floats,
     That counts as no smaller than `least_share` of the price. NaN for the first `least` prices. `recent` and `ordered`
     are room for as many prices as are looked back at.
     """
-    window = len(recent)
+    window, seen = len(recent), 0
     for at in range(len(prices)):
-        count = min(at, window)
-        if count < least:
-            out[at] = math.nan
-        else:
+        count = min(seen, window)
+        out[at] = math.nan
+        if not math.isfinite(prices[at]):
+            continue
+        if count >= least:
             middle = 0.5 * (ordered[(count - 1) // 2] + ordered[count // 2])
             usual = max(MAD_TO_SIGMA * _median_distance(ordered, count, middle), least_share * middle)
             out[at] = abs(prices[at] - middle) / usual
         if count == window:
-            _take_out(ordered, count, recent[at % window])
             count -= 1
+            _take_out(ordered, count + 1, recent[seen % window])
         _put_in(ordered, count, prices[at])
-        recent[at % window] = prices[at]
+        recent[seen % window] = prices[at]
+        seen += 1
