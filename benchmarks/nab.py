@@ -1,4 +1,4 @@
-"""The Numenta Anomaly Benchmark: its series, its windows and its scoring, as numenta/NAB defines them (standard profile).
+"""The Numenta Anomaly Benchmark: its series, windows and scoring as numenta/NAB has them, standard profile.
 
 A window that is hit counts once, at its earliest hit: 1 at its left edge down to about 0 at its right one. A flag
 outside counts as false, up to fpWeight, less when it comes just after a window. A window without a hit costs fnWeight.
@@ -11,7 +11,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -51,24 +51,22 @@ class Series:
 
 @dataclass(frozen=True)
 class Judged:
-    """What scoring needs of a series: what each row is worth as a flag, and which window it lies in."""
+    """What scoring needs of a series: what each row is worth as a flag, and which window it lies in.
+
+    `counted` are the windows that do not lie wholly in the probation.
+    """
 
     worth: Floats
     window: Longs
     windows: int
+    counted: tuple[int, ...]
 
     def score(self, flags: Masks) -> float:
         """The raw score of a set of flags."""
-        at = np.flatnonzero(flags & (self.window != PROBATION))
-        return self.score_rows(at)
-
-    def score_rows(self, rows: Longs) -> float:
-        """The raw score of flags given as rows outside the probation."""
+        rows = np.flatnonzero(flags)
         where, worth = self.window[rows], self.worth[rows]
         total = float(worth[where == OUTSIDE].sum())
-        for number in range(self.windows):
-            if not (self.window == number).any():
-                continue  # it lies wholly in the probation
+        for number in self.counted:
             hits = worth[where == number]
             total += float(hits.max()) if len(hits) else -FN_WEIGHT
         return total
@@ -76,7 +74,7 @@ class Judged:
     @property
     def null(self) -> float:
         """The raw score of no flag at all."""
-        return self.score_rows(np.empty(0, np.int64))
+        return -FN_WEIGHT * len(self.counted)
 
     @property
     def perfect(self) -> float:
@@ -109,7 +107,8 @@ def judged(series: Series) -> Judged:
             past = FAR_BEHIND if behind is None else (row - behind[0]) / (behind[1] - 1)
             worth[row] = scaled_sigmoid(past) * FP_WEIGHT
     window[: series.probation] = PROBATION
-    return Judged(worth, window, len(series.windows))
+    counted = tuple(number for number in range(len(series.windows)) if (window == number).any())
+    return Judged(worth, window, len(series.windows), counted)
 
 
 def normalised(raw: float, judgements: Iterable[Judged]) -> float:
@@ -131,7 +130,8 @@ def read_series(folder: Path, name: str, windows: dict[str, list[list[str]]]) ->
     return Series(name, seconds, np.array([value for _, value in rows]), rows_of)
 
 
-def read_corpus(folder: Path, labels: Path) -> list[Series]:
-    """Every series that is there of those that are labelled, in order of their names."""
+def read_corpus(folder: Path, labels: Path, *, without: Collection[str] = ()) -> list[Series]:
+    """Every series that is there of those that are labelled, but for some, in order of their names."""
     windows = json.loads((labels / "combined_windows.json").read_text(encoding="utf-8"))
-    return [read_series(folder, name, windows) for name in sorted(windows) if (folder / name).is_file()]
+    names = sorted(name for name in windows if name not in without and (folder / name).is_file())
+    return [read_series(folder, name, windows) for name in names]

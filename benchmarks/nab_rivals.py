@@ -48,7 +48,7 @@ def static_threshold(series: Series) -> Floats:
 
 
 def windowed_gaussian(series: Series) -> Floats:
-    """NAB's windowed Gaussian: how little of a normal distribution lies beyond, its moments those of a sliding window."""
+    """NAB's windowed Gaussian: how little of a normal distribution with a sliding window's moments lies beyond."""
     values, scores = series.values, np.zeros(len(series.values))
     mean, deviation, first, end = 0.0, 1.0, 0, 0
     for at, value in enumerate(values.tolist()):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lakehouse.anomalies.evidence import number, percent
-from lakehouse.anomalies.moves import last_known, moves_of
+from lakehouse.anomalies.moves import is_new_silence, last_known, moves_of
 from lakehouse.anomalies.reasons import gap_reason, reason_of
 from lakehouse.anomalies.rules import GAP, PRINT, SPIKE, SPLIT, VOLUME, AnomalyRules, Bars, Flag, Known
 from lakehouse.anomalies.seasonal import seasonal_scores
@@ -25,6 +25,7 @@ def volumes_out_of_line(bars: Bars, rules: AnomalyRules, known: Known) -> Iterat
     given = {"sessions": rules.sessions, "least_sessions": rules.least_sessions}
     scores = seasonal_scores(bars.session, bars.slot, np.log1p(shares), **given)
     _, silent = moves_of(bars)
+    silent = np.where(is_new_silence(silent), silent, 0)
     with np.errstate(invalid="ignore"):
         rows = np.flatnonzero(scores.score >= rules.far_volume)
     for row in rows.tolist():

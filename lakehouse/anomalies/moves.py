@@ -30,10 +30,13 @@ from lakehouse.anomalies.rules import (
     Known,
 )
 from lakehouse.anomalies.seasonal import Scores, seasonal_scores
+from lakehouse.kernels import outliers as kernel
 
 Floats = NDArray[np.float64]
 Longs = NDArray[np.int64]
 Masks = NDArray[np.bool_]
+
+SECOND_MS, SILENCE_MEMORY, FAR_SILENCE = 1_000.0, 100, 5.0
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class Moves:
     move: Floats
     residual: Floats
     silent_ms: Longs
+    is_silence_new: Masks
     by_session: Scores
     residual_by_session: Scores
     jump: Floats
@@ -61,7 +65,7 @@ class Moves:
         window, least = WINDOWS[bars.interval], rules.jump_least
         jump[known] = jump_statistics((residual / steps)[known], window=window, least=least)
         critical = critical_value(TESTS[bars.interval], rules.jump_alpha)
-        return cls(move, residual, silent_ms, by_session, by_residual, jump, critical)
+        return cls(move, residual, silent_ms, is_new_silence(silent_ms), by_session, by_residual, jump, critical)
 
 
 def length_ms(bars: Bars) -> int:
@@ -79,6 +83,15 @@ def moves_of(bars: Bars) -> tuple[Floats, Longs]:
         move[1:] = np.where(same & np.isfinite(step), step, np.nan)
         silent[1:] = np.where(same, bars.start_ms[1:] - bars.end_ms[:-1], 0)
     return move, silent
+
+
+def is_new_silence(silent_ms: Longs) -> Masks:
+    """Silences far longer than those before them: a halt, where a thin instrument's are its habit."""
+    usual = np.empty(len(silent_ms))
+    kernel.usual_before(silent_ms + SECOND_MS, SILENCE_MEMORY, usual)
+    with np.errstate(invalid="ignore"):
+        found: Masks = silent_ms >= FAR_SILENCE * usual
+    return found
 
 
 def last_known(bars: Bars) -> Floats:
@@ -106,7 +119,7 @@ def moves_out_of_line(bars: Bars, moves: Moves, rules: AnomalyRules, known: Know
         went_back = follow is not None and has_gone_back(bars, moves, row, follow, rules)
         way_back = follow if went_back and follow is not None else -1
         reason = reason_of(
-            move=float(moves.move[row]), market=float(bars.market[row]), silent_ms=int(moves.silent_ms[row]),
+            move=float(moves.move[row]), market=float(bars.market[row]), silent_ms=silence_of(moves, row),
             start_ms=int(bars.start_ms[row]), end_ms=int(bars.end_ms[row]), went_back=went_back, known=known,
             rules=rules,
         )  # fmt: skip
@@ -114,6 +127,11 @@ def moves_out_of_line(bars: Bars, moves: Moves, rules: AnomalyRules, known: Know
         for kind, (score, is_far) in by_kind.items():
             if is_far[row]:
                 yield Flag(row, kind, decided, abs(float(score[row])), reason, move_evidence(bars, moves, kind, row))
+
+
+def silence_of(moves: Moves, row: int) -> int:
+    """For how many ms a bar's instrument was silent before it, 0 where that is its habit."""
+    return int(moves.silent_ms[row]) if moves.is_silence_new[row] else 0
 
 
 def is_opening(bars: Bars, moves: Moves, rules: AnomalyRules) -> Masks:
