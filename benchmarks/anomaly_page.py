@@ -43,8 +43,8 @@ def _market(markets: list[Figures]) -> Iterator[str]:
     yield from ["## Jumps and bad prints of the simulated market", ""]
     yield (
         f"Seeds {seeds}; bars as they stand once cancels and corrections are in; the rules of "
-        f"`lakehouse/anomalies/rules.py`, chosen on other seeds. A jump counts as found by a flag of kind `jump` that is "
-        f"not called a print, a halt or a split, on the bar that holds it or one that starts within five minutes (thin "
+        f"`lakehouse/anomalies/rules.py`, chosen on other seeds. A jump counts as found by a flag of kind `jump` that "
+        f"is not called a print, a halt or a split, on the bar that holds it or one that starts within five minutes (thin "
         f"symbols). Delay: from the jump to the end of the last bar the flag was judged by, simulated time."
     )
     yield from ["", "| interval | what | seed | planted | recall | flags | precision | delay p50, s | delay max, s |"]
@@ -84,8 +84,8 @@ def _prints(figures: Figures) -> Iterator[str]:
     yield from ["## Prints a vendor marked as bad", ""]
     yield (
         f"IBM, 2013-10-08 to 11 (`lean/tick_flagged`), the whole tape of each day. The threshold "
-        f"({figures['threshold']:g}) was chosen on {first['day']} alone. The vendor marked {marked} prints on the other "
-        f"days, all of them outside the regular session: figures of so few say little."
+        f"({figures['threshold']:g}) was chosen on {first['day']} alone. The vendor marked {marked} prints on the "
+        f"other days, all of them outside the regular session: figures of so few say little."
     )
     yield from ["", "| day | prints | marked | flags | of them marked |", "| --- | --- | --- | --- | --- |"]
     for day in figures["days"]:

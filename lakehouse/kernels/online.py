@@ -47,6 +47,7 @@ DAY_SECONDS, WEEK_SECONDS = 86_400, 604_800
 
 WIDEST = 4.0  # a point moves a level or a deviation by no more than if it lay this many deviations out
 FARTHEST = 1e6
+LEAST_BEYOND = 1e-9  # less is rounding: a shifted series must not be judged otherwise
 LEAST_SHARE = 0.02  # a deviation counts as no smaller than this share of the slow one
 NEIGHBOURS = 8.0  # a part of the day with few points is trusted like so many points of the whole day
 LN10 = math.log(10.0)
@@ -87,11 +88,11 @@ def _surprise(state: Floats, expert: int, far: float, share: float, rate: float,
         tail[THRESHOLD] = value
     beyond = value - tail[THRESHOLD]
     found = 0.0
-    if beyond > 0.0 and tail[SEEN] >= warm and tail[EXCESS] > 0.0:
+    if beyond > LEAST_BEYOND and tail[SEEN] >= warm and tail[EXCESS] > 0.0:
         found = -math.log10(share) + beyond / (tail[EXCESS] * LN10)
     step = _rate(rate, tail[SEEN] * 0.1)
     tail[SCALE] += _rate(rate, tail[SEEN]) * (min(abs(beyond), 2.0) - tail[SCALE])
-    if beyond > 0.0:
+    if beyond > LEAST_BEYOND:
         most = WIDEST * tail[EXCESS] if tail[EXCESS] > 0.0 else beyond
         tail[EXCESS] += _rate(rate / share, tail[SEEN] * share) * (min(beyond, most) - tail[EXCESS])
         tail[THRESHOLD] += step * tail[SCALE] * 2.0 * (1.0 - share)
