@@ -44,8 +44,8 @@ def _market(markets: list[Figures]) -> Iterator[str]:
     yield (
         f"Seeds {seeds}; bars as they stand once cancels and corrections are in; the rules of "
         f"`lakehouse/anomalies/rules.py`, chosen on other seeds. A jump counts as found by a flag of kind `jump` that "
-        f"is not called a print, a halt or a split, on the bar that holds it or one that starts within five minutes (thin "
-        f"symbols). Delay: from the jump to the end of the last bar the flag was judged by, simulated time."
+        f"is not called a print, a halt or a split, on the bar that holds it or one that starts within five minutes "
+        f"(thin symbols). Delay: from the jump to the end of the last bar the flag was judged by, simulated time."
     )
     yield from ["", "| interval | what | seed | planted | recall | flags | precision | delay p50, s | delay max, s |"]
     yield "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"

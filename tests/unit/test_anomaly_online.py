@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -168,7 +169,7 @@ def test_point_by_point_or_in_pieces_a_series_is_judged_as_in_one_go(seed: int, 
     whole, flags = OnlineDetector(EAGER).add(seconds, values)
     detector, edges = OnlineDetector(EAGER), [0, *sorted(cuts), 600]
 
-    pieces = [detector.add(seconds[a:b], values[a:b]) for a, b in zip(edges, edges[1:], strict=False)]
+    pieces = [detector.add(seconds[a:b], values[a:b]) for a, b in pairwise(edges)]
 
     assert np.array_equal(np.concatenate([one for one, _ in pieces]), whole)
     assert np.array_equal(np.concatenate([one for _, one in pieces]), flags)
