@@ -82,6 +82,10 @@ def gaps(bars: Bars, rules: AnomalyRules, known: Known) -> Iterator[Flag]:
 
 
 def _gap_scores(sessions: NDArray[np.int64], moves: Floats, rules: AnomalyRules) -> Floats:
-    return seasonal_scores(
-        sessions, np.zeros_like(sessions), moves, sessions=rules.sessions, least_sessions=rules.least_sessions
+    """Gaps by those of past sessions; by `usual_gap` while too few are known."""
+    one_slot = np.zeros_like(sessions)
+    scores = seasonal_scores(
+        sessions, one_slot, moves, sessions=rules.sessions, least_sessions=rules.least_sessions
     ).score
+    found: Floats = np.where(np.isfinite(scores), scores, moves / rules.usual_gap)
+    return found

@@ -23,7 +23,7 @@ def jump_statistics(returns: Floats, *, window: int, least: int) -> Floats:
     sigmas = np.empty(len(returns))
     kernel.bipower_sigmas(returns, window, least, sigmas)
     with np.errstate(invalid="ignore", divide="ignore"):
-        found: Floats = np.where(sigmas > 0, returns / sigmas, np.where(returns == 0, 0.0, np.nan))
+        found: Floats = np.where(sigmas > 0, returns / sigmas, np.where((sigmas == 0) & (returns == 0), 0.0, np.nan))
     return found
 
 

@@ -53,7 +53,7 @@ def market_of(seed: int, sessions: int = 8) -> Bars:
     start = opens + np.tile(np.arange(BARS_A_SESSION), sessions) * MINUTE_MS
     steps = dice.normal(0, 0.0005, count) * np.where(start == opens, 4, 1)
     close = 100 * np.exp(np.cumsum(steps))
-    open_ = np.concatenate([[100.0], close[:-1]])
+    open_ = np.concatenate([[100.0], close[:-1]]) * np.exp(np.where(start == opens, dice.normal(0, 0.0005, count), 0))
     wick = np.exp(np.abs(dice.normal(0, 0.0002, (2, count))))
     high, low = np.maximum(open_, close) * wick[0], np.minimum(open_, close) / wick[1]
     volume = np.round(np.exp(dice.normal(8, 0.4, count)) * np.where(start == opens, 6, 1))
