@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.anomaly_market import Outcome, flags_of, jump_outcome, market_of, print_outcome
+from benchmarks.anomaly_market import Outcome, flags_of, jump_outcome, market_of
 from benchmarks.anomaly_page import page
 from benchmarks.anomaly_prints import best_threshold, counts, tapes
 from benchmarks.nab import Floats, Series, judged, normalised, read_corpus
@@ -122,14 +122,15 @@ def measure_market(args: argparse.Namespace) -> None:
     """Jumps and fat fingers of simulated markets, one seed after the other; figures of other seeds are kept."""
     for seed in (int(text) for text in args.seeds.split(",")):
         config = SimulatorConfig(seed=seed, sessions=SESSIONS, symbols=SYMBOLS, trades_per_session=TRADES)
-        started, market, figures = time.perf_counter(), market_of(config), {}
+        started, market = time.perf_counter(), market_of(config)
+        figures, reasons = dict[str, Figures](), dict[str, dict[str, int]]()
         for interval in INTERVALS:
             flags = list(flags_of(market, interval, AnomalyRules()))
-            figures[interval] = {
-                "jumps": as_figures(jump_outcome(market, flags)), "prints": as_figures(print_outcome(market, flags)),
-                "reasons": tally([f"{one.flag.kind}: {one.flag.reason}" for one in flags]),
-            }  # fmt: skip
-        keep(f"market-{seed}", {"seed": seed, "seconds": time.perf_counter() - started, "intervals": figures})
+            figures[f"jumps, {interval} bars"] = as_figures(jump_outcome(market, flags))
+            reasons[interval] = tally([f"{one.flag.kind}: {one.flag.reason}" for one in flags])
+        figures["bad prints"] = as_figures(market.prints)
+        spent = time.perf_counter() - started
+        keep(f"market-{seed}", {"seed": seed, "seconds": spent, "outcomes": figures, "reasons": reasons})
 
 
 def tally(names: Sequence[str]) -> dict[str, int]:

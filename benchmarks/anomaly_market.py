@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -14,9 +15,10 @@ from lakehouse.anomalies.build import bars_of, groups_of
 from lakehouse.anomalies.judge import judge_bars
 from lakehouse.anomalies.market import market_moves
 from lakehouse.anomalies.moves import moves_of
-from lakehouse.anomalies.rules import HALT, JUMP, PRINT, SPIKE, SPLIT, AnomalyRules, Flag, Known
+from lakehouse.anomalies.prints import is_bad_print, print_scores
+from lakehouse.anomalies.rules import HALT, JUMP, PRINT, SPLIT, AnomalyRules, Flag, Known
 from lakehouse.bars import BarRules
-from lakehouse.conditions import Dialect, load_dialects
+from lakehouse.conditions import COUNTS_VWAP, Dialect, load_dialects
 from lakehouse.fold import as_plain, fold_table
 from lakehouse.reference.calendar import SessionArrays, day_number, session_arrays, sessions_for
 from lakehouse.settings import CONF
@@ -29,6 +31,7 @@ Longs = NDArray[np.int64]
 INTERVALS = ("1s", "1m")
 SOON_MS = 5 * 60_000  # a thin symbol's next print may come that much after the jump
 NO_JUMPS = (PRINT, HALT, SPLIT)
+ODD_LOTS_TOO = COUNTS_VWAP  # average prices and the like are left out by this
 MILLION = 1_000_000
 
 
@@ -81,13 +84,13 @@ class Found:
 
 @dataclass(frozen=True)
 class Market:
-    """The bars of a simulated market as they finally stand, its jumps and its fat fingers."""
+    """The bars of a simulated market as they finally stand, its jumps, and how its bad prints were told."""
 
     config: SimulatorConfig
     bars: pa.Table
     sessions: SessionArrays
     jumps: tuple[Event, ...]
-    fat_fingers: tuple[Event, ...]
+    prints: Outcome
 
 
 def market_of(config: SimulatorConfig) -> Market:
@@ -95,20 +98,29 @@ def market_of(config: SimulatorConfig) -> Market:
     hours = session_hours(config)
     sessions = session_arrays(sessions_for(config.exchange, hours[0].day, hours[-1].day))
     dialect, rules = load_dialects(CONF / "sale_conditions.yaml").by_feed[FEED], BarRules(sessions, intervals=INTERVALS)
-    bars, jumps, fingers = [], list[Event](), list[Event]()
+    bars, jumps, bad = [], list[Event](), Outcome()
     for session in simulated_sessions(config):
         prints = current_prints(session, dialect)
         bars.append(pa.Table.from_batches([as_plain(fold_table(prints, rules))]))
-        names, amended = session.delivery.stamped.tickers, session.delivery.stamped.amended
+        names = session.delivery.stamped.tickers
         jumps += [Event(names[jump.symbol], jump.at_ms) for jump in session.jumps]
-        rows = amended.fat_fingers
-        fingers += [
-            Event(names[symbol], at)
-            for symbol, at in zip(
-                amended.prints.symbol[rows].tolist(), amended.prints.traded[rows].tolist(), strict=True
-            )
-        ]
-    return Market(config, pa.concat_tables(bars), sessions, tuple(jumps), tuple(fingers))
+        bad.add(print_outcome(session, prints))
+    return Market(config, pa.concat_tables(bars), sessions, tuple(jumps), bad)
+
+
+def print_outcome(session: SimulatedSession, prints: pa.Table) -> Outcome:
+    """Planted fat fingers against the prints of the regular session we call bad; the test judges each as it comes."""
+    stamped = session.delivery.stamped
+    planted = pa.array([stamped.trade_id(row) for row in stamped.amended.fat_fingers.tolist()], pa.string())
+    at_market = pc.not_equal(pc.bit_wise_and(prints["eligibility"], ODD_LOTS_TOO), 0)
+    rows = prints.filter(pc.and_(pc.equal(prints["session"], "regular"), at_market))
+    rows = rows.sort_by([("symbol", "ascending"), ("ord", "ascending")])
+    prices, names = rows["price"].cast(pa.float64()).to_numpy(), rows["symbol"].to_numpy(zero_copy_only=False)
+    edges = [0, *(np.flatnonzero(names[1:] != names[:-1]) + 1).tolist(), len(prices)]
+    flags = np.concatenate([is_bad_print(print_scores(prices[first:end])) for first, end in pairwise(edges)])
+    is_planted = pc.is_in(rows["trade_id"], value_set=planted).to_numpy()
+    right = int((flags & is_planted).sum())
+    return Outcome(planted=len(planted), found=right, flags=int(flags.sum()), right=right)
 
 
 def current_prints(session: SimulatedSession, dialect: Dialect) -> pa.Table:
@@ -170,12 +182,6 @@ def jump_outcome(market: Market, flags: list[Found]) -> Outcome:
     """Planted jumps against the flags that call a move a jump and not a print, a halt or a split."""
     of_jumps = [one for one in flags if one.flag.kind == JUMP and one.flag.reason not in NO_JUMPS]
     return matched(market.jumps, of_jumps)
-
-
-def print_outcome(market: Market, flags: list[Found]) -> Outcome:
-    """Planted fat fingers against the bars that are said to hold a bad print."""
-    bad = {(one.symbol, one.start_ms): one for one in flags if one.flag.kind == SPIKE or one.flag.reason == PRINT}
-    return matched(market.fat_fingers, list(bad.values()), soon_ms=0)
 
 
 def matched(events: tuple[Event, ...], flags: list[Found], *, soon_ms: int = SOON_MS) -> Outcome:

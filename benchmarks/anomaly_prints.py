@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lakehouse.anomalies.prints import print_scores
+from lakehouse.anomalies.prints import is_bad_print, print_scores
 
 Floats = NDArray[np.float64]
 Masks = NDArray[np.bool_]
@@ -51,19 +51,19 @@ def read_tape(file: Path) -> Tape:
 
 def counts(tape: Tape, threshold: float) -> Counts:
     """How a threshold fares on a tape."""
-    flags = print_scores(tape.prices) >= threshold
+    flags = is_bad_print(print_scores(tape.prices), threshold=threshold)
     return Counts(len(flags), int(tape.is_marked.sum()), int(flags.sum()), int((flags & tape.is_marked).sum()))
 
 
 def best_threshold(tape: Tape) -> float:
     """The threshold with the best F1 on one tape; of equals the highest."""
     scores = print_scores(tape.prices)
-    known = np.unique(scores[np.isfinite(scores)])
+    known = np.unique(np.abs(scores[np.isfinite(scores)]))
     marked = float(tape.is_marked.sum())
 
     def f1(threshold: float) -> float:
-        flags = scores >= threshold
+        flags = is_bad_print(scores, threshold=threshold)
         return 2.0 * float((flags & tape.is_marked).sum()) / (float(flags.sum()) + marked)
 
-    candidates = known[-2_000:].tolist()
+    candidates = known[-500:].tolist()
     return max(candidates, key=lambda one: (f1(one), one))

@@ -29,9 +29,9 @@ HELD_OUT = frozenset(
 GROUPS = {"": 0.4, "realTweets": 0.4, "realKnownCause": 0.2}  # all series, and the two kinds our report is about
 THRESHOLDS = tuple(float(one) for one in np.geomspace(1.5, 40.0, 40))
 RANGES = {
-    "fast_points": (3.0, 100.0), "slow_points": (100.0, 2000.0), "short_points": (2.0, 40.0),
+    "fast_points": (3.0, 100.0), "slow_points": (100.0, 4000.0), "short_points": (2.0, 40.0),
     "season_points": (20.0, 400.0), "tail_share": (0.005, 0.1), "tail_points": (500.0, 20_000.0),
-    "power": (1.0, 6.0), "warm_points": (50.0, 400.0), "warm_days": (2.0, 8.0), "warm_weeks": (2.0, 6.0),
+    "power": (1.0, 6.0), "warm_points": (20.0, 400.0), "warm_days": (2.0, 8.0), "warm_weeks": (2.0, 6.0),
     "refractory": (20.0, 400.0),
 }  # fmt: skip
 PASSES = 0.3  # the chance of an expert to be left out of a fresh guess

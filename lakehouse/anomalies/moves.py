@@ -61,16 +61,13 @@ class Moves:
         by_session = seasonal_scores(bars.session, bars.slot, move, **given)
         by_residual = seasonal_scores(bars.session, bars.slot, residual, **given)
         jump, known = np.full(len(bars), np.nan), np.flatnonzero(np.isfinite(residual))
-        steps = np.sqrt(np.maximum((silent_ms + length_ms(bars)) / length_ms(bars), 1.0))
-        window, least = WINDOWS[bars.interval], rules.jump_least
-        jump[known] = jump_statistics((residual / steps)[known], window=window, least=least)
+        minutes = np.maximum(
+            (silent_ms + bars.end_ms - bars.start_ms) / MINUTE_MS, 1.0
+        )  # shorter ones are mostly noise
+        windows = (WINDOWS[bars.interval], rules.jump_recent)
+        jump[known] = jump_statistics((residual / np.sqrt(minutes))[known], windows=windows, least=rules.jump_least)
         critical = critical_value(TESTS[bars.interval], rules.jump_alpha)
         return cls(move, residual, silent_ms, is_new_silence(silent_ms), by_session, by_residual, jump, critical)
-
-
-def length_ms(bars: Bars) -> int:
-    """The nominal length of the bars."""
-    return 1_000 if bars.interval == "1s" else MINUTE_MS
 
 
 def moves_of(bars: Bars) -> tuple[Floats, Longs]:

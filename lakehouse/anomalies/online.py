@@ -22,21 +22,21 @@ Masks = NDArray[np.bool_]
 class OnlineParameters:
     """What the detector is told once for all series; lengths are in points. Chosen by `benchmarks/nab_tune.py`.
 
-    A flag is a surprise of `threshold` or more, unless one was raised less than `refractory` points before.
+    A weight of 0 leaves an expert out: the search found no use for the fast level. A flag is a surprise of `threshold` or more, unless one was raised less than `refractory` points before.
     """
 
-    fast_points: float = 20.0
-    slow_points: float = 400.0
-    short_points: float = 8.0
-    season_points: float = 60.0
-    tail_share: float = 0.03
-    tail_points: float = 2000.0
-    power: float = 2.0
-    warm_points: float = 200.0
-    warm_days: float = 3.0
-    warm_weeks: float = 3.0
-    weights: tuple[float, ...] = (1.0,) * kernel.EXPERTS
-    threshold: float = 6.0
+    fast_points: float = 3.0
+    slow_points: float = 2000.0
+    short_points: float = 17.0
+    season_points: float = 190.0
+    tail_share: float = 0.00725
+    tail_points: float = 8900.0
+    power: float = 3.1
+    warm_points: float = 26.0
+    warm_days: float = 5.34
+    warm_weeks: float = 4.07
+    weights: tuple[float, ...] = (0.0, 0.328, 1.05, 0.256, 1.06, 1.07, 1.24, 0.579)
+    threshold: float = 3.787
     refractory: int = 100
 
     def as_array(self) -> Floats:

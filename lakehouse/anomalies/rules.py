@@ -31,9 +31,10 @@ class AnomalyRules:
     """Thresholds in usual deviations, lengths in sessions and ms; one set for all instruments.
 
     `far_move` and `far_volume` are robust scores from which on a bar is flagged, `jump_alpha` is the chance of a false
-    jump in a session that does not jump. `least_move` is the smallest move anybody is told of. A move of which a share
-    of `back_share` or less is left one bar later was a print. Gaps count in units of `usual_gap` while too few are
-    known. Openings are judged by openings, so with too few past sessions they stay quiet for `opening_ms`.
+    jump in a session that does not jump, `jump_recent` how many returns say how lively it is just now. `least_move` is
+    the smallest move anybody is told of. A move of which a share of `back_share` or less is left one bar later was a
+    print. Gaps count in units of `usual_gap` while too few are known. Openings are judged by openings, so with too few
+    past sessions they stay quiet for `opening_ms`.
     """
 
     sessions: int = 20
@@ -43,8 +44,9 @@ class AnomalyRules:
     far_spike: float = 20.0
     far_gap: float = 8.0
     usual_gap: float = 0.01
-    least_move: float = 0.003
-    jump_alpha: float = 0.001
+    least_move: float = 0.005
+    jump_alpha: float = 0.0001
+    jump_recent: int = 15
     jump_least: int = 30
     back_share: float = 0.3
     opening_ms: int = 5 * MINUTE_MS

@@ -99,7 +99,7 @@ def _median_distance(ordered: Floats, count: int, middle: float) -> float:
 
 @kernel
 def print_scores(prices: Floats, least_share: float, least: int, recent: Floats, ordered: Floats, out: Floats) -> None:
-    """How far each price lies from the median of the prices before it, in their usual deviation.
+    """How far each price lies above the median of the prices before it, in their usual deviation.
 
     That counts as no smaller than `least_share` of the price. NaN for the first `least` prices. `recent` and `ordered`
     are room for as many prices as are looked back at.
@@ -113,7 +113,7 @@ def print_scores(prices: Floats, least_share: float, least: int, recent: Floats,
         if count >= least:
             middle = 0.5 * (ordered[(count - 1) // 2] + ordered[count // 2])
             usual = max(MAD_TO_SIGMA * _median_distance(ordered, count, middle), least_share * middle)
-            out[at] = abs(prices[at] - middle) / usual
+            out[at] = (prices[at] - middle) / usual
         if count == window:
             count -= 1
             _take_out(ordered, count + 1, recent[seen % window])

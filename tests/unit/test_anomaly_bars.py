@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from lakehouse.anomalies.judge import judge_bars
 from lakehouse.anomalies.jumps import critical_value, jump_statistics
 from lakehouse.anomalies.market import market_move, market_moves, residuals
-from lakehouse.anomalies.prints import print_scores
+from lakehouse.anomalies.prints import is_bad_print, print_scores
 from lakehouse.anomalies.rules import (
     FILING,
     GAP,
@@ -264,13 +264,13 @@ def test_a_jump_statistic_is_a_return_over_the_bipower_volatility_before_it(
     for at, value in enumerate(returns):
         before = returns[max(at - window, 0) : at]
         products = [abs(one) * abs(other) for one, other in pairwise(before)]
-        if len(products) < max(least, 1):
+        if len(products) < max(min(least, window - 1), 1):
             expected.append(NAN)
             continue
         sigma = math.sqrt(statistics.fmean(products))
         expected.append(value / sigma if sigma > 0 else 0.0 if value == 0 else NAN)
 
-    assert jump_statistics(np.array(returns), window=window, least=least).tolist() == pytest.approx(
+    assert jump_statistics(np.array(returns), windows=(window,), least=least).tolist() == pytest.approx(
         expected, nan_ok=True
     )
 
@@ -287,7 +287,7 @@ def test_the_critical_value_is_that_of_lee_and_mykland() -> None:
 def test_returns_without_a_jump_seldom_pass_the_critical_value() -> None:
     returns = np.random.default_rng(11).normal(0, 0.001, 390 * 300)
 
-    statistic = jump_statistics(returns, window=270, least=30)
+    statistic = jump_statistics(returns, windows=(270,), least=30)
 
     sessions = np.abs(np.where(np.isnan(statistic), 0, statistic)).reshape(300, 390).max(axis=1)
     assert (sessions > critical_value(390, 0.01)).mean() < 0.04
@@ -305,7 +305,7 @@ def plain_prints(prices: list[float], neighbours: int, least_share: float) -> li
         else:
             middle = statistics.median(last)
             usual = max(1.4826 * statistics.median_low(abs(one - middle) for one in last), least_share * middle)
-            found.append(abs(price - middle) / usual)
+            found.append((price - middle) / usual)
         before.append(price)
     return found
 
@@ -320,6 +320,12 @@ def test_a_print_score_is_its_distance_from_the_median_of_the_prints_before_it(
     found = print_scores(np.array(prices, np.float64), neighbours=neighbours, least_share=0.001)
 
     assert found.tolist() == pytest.approx(plain_prints(prices, neighbours, 0.001), nan_ok=True)
+
+
+def test_bad_prints_are_alone_and_many_that_agree_are_a_move() -> None:
+    scores = np.array([0, 9, 0, -9, -9, 0, NAN, 8, 8, 8, 8, 8, -8, 0])
+
+    assert np.flatnonzero(is_bad_print(scores)).tolist() == [1, 3, 4, 7, 8, 9, 12]
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.one_of(st.integers(-9, 9).map(float), st.just(NAN))), max_size=40))
