@@ -12,6 +12,7 @@ from lakehouse.kernels import outliers as kernel
 
 Floats = NDArray[np.float64]
 
+CUT_MEMORY, FARTHEST = 100, 4.0
 NORMAL_MEAN = math.sqrt(2.0 / math.pi)  # mean distance of a standard normal variable from 0
 
 
@@ -20,12 +21,15 @@ def jump_statistics(returns: Floats, *, windows: Sequence[int], least: int) -> F
 
     Under no jump the statistic is normal with deviation 1 / NORMAL_MEAN: bipower variation is taken without its factor,
     as in the paper. Of several windows the one with the highest volatility counts: a market that grows lively, as at
-    each close, does not jump.
+    each close, does not jump. Far returns are cut before they count as volatility: a bad print makes two of them, side
+    by side, which bipower variation would not forgive.
     """
-    sigma = np.zeros(len(returns))
+    usual, sigma = np.empty(len(returns)), np.zeros(len(returns))
+    kernel.usual_before(np.abs(returns), CUT_MEMORY, usual)
+    cut = np.fmin(np.abs(returns), FARTHEST * usual)
     for window in windows:
         found = np.empty(len(returns))
-        kernel.bipower_sigmas(returns, window, min(least, window - 1), found)
+        kernel.bipower_sigmas(cut, window, min(least, window - 1), found)
         sigma = np.maximum(sigma, found)
     with np.errstate(invalid="ignore", divide="ignore"):
         statistic: Floats = np.where(sigma > 0, returns / sigma, np.where((sigma == 0) & (returns == 0), 0.0, np.nan))

@@ -22,7 +22,8 @@ Masks = NDArray[np.bool_]
 class OnlineParameters:
     """What the detector is told once for all series; lengths are in points. Chosen by `benchmarks/nab_tune.py`.
 
-    A weight of 0 leaves an expert out: the search found no use for the fast level. A flag is a surprise of `threshold` or more, unless one was raised less than `refractory` points before.
+    A weight of 0 leaves an expert out (the search found no use for the fast level). A flag is a surprise of `threshold`
+    or more, unless one was raised less than `refractory` points before.
     """
 
     fast_points: float = 3.0

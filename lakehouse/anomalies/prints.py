@@ -12,18 +12,21 @@ Masks = NDArray[np.bool_]
 
 NEIGHBOURS, LEAST_NEIGHBOURS = 31, 9
 LEAST_SHARE = 0.0005  # a tape that stands still must not make one cent an anomaly
-THRESHOLD = 5.9  # these three: by the first day of lean/tick_flagged
+TICK = 0.01
+THRESHOLD = 5.9  # like the two above by the first day of lean/tick_flagged
 IN_A_ROW = 3  # bad prints come in ones and twos; where more agree, the market has moved
 
 
-def print_scores(prices: Floats, *, neighbours: int = NEIGHBOURS, least_share: float = LEAST_SHARE) -> Floats:
+def print_scores(
+    prices: Floats, *, neighbours: int = NEIGHBOURS, least_share: float = LEAST_SHARE, tick: float = TICK
+) -> Floats:
     """How far each price of one instrument and session lies above the prints before it, in their usual deviations.
 
     Below them it is negative; NaN while there are too few before it to say.
     """
     found = np.empty(len(prices))
     room = np.empty((2, neighbours))
-    kernel.print_scores(prices, least_share, min(LEAST_NEIGHBOURS, neighbours), room[0], room[1], found)
+    kernel.print_scores(prices, least_share, tick, min(LEAST_NEIGHBOURS, neighbours), room[0], room[1], found)
     return found
 
 

@@ -45,7 +45,7 @@ class AnomalyRules:
     far_gap: float = 8.0
     usual_gap: float = 0.01
     least_move: float = 0.005
-    jump_alpha: float = 0.0001
+    jump_alpha: float = 0.00001
     jump_recent: int = 15
     jump_least: int = 30
     back_share: float = 0.3

@@ -58,13 +58,14 @@ class _Baselines:
 def _baselines(session: Longs, slot: Longs, values: Floats, most: int) -> _Baselines:
     """Ordered by slot and session, what came before a value in its slot is one stretch: no value is copied twice."""
     kept = np.flatnonzero(np.isfinite(values))
-    order = kept[np.lexsort((session[kept], slot[kept]))]
+    order = kept[np.argsort(slot[kept].astype(np.uint16), kind="stable")]  # so short, numpy counts instead of comparing
     slots, days = slot[order], session[order]
     is_first = np.ones(len(order), np.bool_)
     is_first[1:] = (slots[1:] != slots[:-1]) | (days[1:] != days[:-1])
     runs = np.flatnonzero(is_first)
-    run_slot = slots[runs]
-    number = np.arange(len(runs)) - np.searchsorted(run_slot, run_slot)  # which session of its slot a run is
+    is_new_slot = np.diff(slots[runs], prepend=slots[:1] - 1) != 0
+    first = np.maximum.accumulate(np.where(is_new_slot, np.arange(len(runs)), 0))
+    number = np.arange(len(runs)) - first  # which session of its slot a run is
     back = np.minimum(number, most)
     since, until = runs[np.arange(len(runs)) - back], runs
     center, spread = np.full(len(runs), np.nan), np.full(len(runs), np.nan)

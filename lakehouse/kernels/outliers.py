@@ -98,11 +98,13 @@ def _median_distance(ordered: Floats, count: int, middle: float) -> float:
 
 
 @kernel
-def print_scores(prices: Floats, least_share: float, least: int, recent: Floats, ordered: Floats, out: Floats) -> None:
+def print_scores(
+    prices: Floats, least_share: float, tick: float, least: int, recent: Floats, ordered: Floats, out: Floats
+) -> None:
     """How far each price lies above the median of the prices before it, in their usual deviation.
 
-    That counts as no smaller than `least_share` of the price. NaN for the first `least` prices. `recent` and `ordered`
-    are room for as many prices as are looked back at.
+    That counts as no smaller than `least_share` of the price, and than a tick. NaN for the first `least` prices.
+    `recent` and `ordered` are room for as many prices as are looked back at.
     """
     window, seen = len(recent), 0
     for at in range(len(prices)):
@@ -112,7 +114,7 @@ def print_scores(prices: Floats, least_share: float, least: int, recent: Floats,
             continue
         if count >= least:
             middle = 0.5 * (ordered[(count - 1) // 2] + ordered[count // 2])
-            usual = max(MAD_TO_SIGMA * _median_distance(ordered, count, middle), least_share * middle)
+            usual = max(MAD_TO_SIGMA * _median_distance(ordered, count, middle), least_share * middle, tick)
             out[at] = (prices[at] - middle) / usual
         if count == window:
             count -= 1

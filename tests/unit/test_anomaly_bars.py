@@ -254,6 +254,15 @@ def test_a_seasonal_score_is_what_its_definition_says(data: st.DataObject) -> No
     assert found.tolist() == pytest.approx(plain_seasonal(session, slot, values, sessions, least), nan_ok=True)
 
 
+def plainly_cut(returns: list[float]) -> list[float]:
+    """Sizes of returns, none over four times the fading mean of those before it, once ten are known."""
+    found, mean = list[float](), 0.0
+    for seen, value in enumerate(map(abs, returns)):
+        found.append(min(value, 4 * mean) if seen >= 10 and mean > 0 else value)
+        mean += max(1 / (seen + 1), 1 / 100) * ((min(value, 4 * mean) if mean > 0 else value) - mean)
+    return found
+
+
 @given(
     returns=st.lists(st.integers(-50, 50).map(float), max_size=40), window=st.integers(2, 12), least=st.integers(1, 12)
 )
@@ -261,8 +270,9 @@ def test_a_jump_statistic_is_a_return_over_the_bipower_volatility_before_it(
     returns: list[float], window: int, least: int
 ) -> None:
     expected = []
+    cut = plainly_cut(returns)
     for at, value in enumerate(returns):
-        before = returns[max(at - window, 0) : at]
+        before = cut[max(at - window, 0) : at]
         products = [abs(one) * abs(other) for one, other in pairwise(before)]
         if len(products) < max(min(least, window - 1), 1):
             expected.append(NAN)
@@ -304,7 +314,7 @@ def plain_prints(prices: list[float], neighbours: int, least_share: float) -> li
             found.append(NAN)
         else:
             middle = statistics.median(last)
-            usual = max(1.4826 * statistics.median_low(abs(one - middle) for one in last), least_share * middle)
+            usual = max(1.4826 * statistics.median_low(abs(one - middle) for one in last), least_share * middle, 0.01)
             found.append((price - middle) / usual)
         before.append(price)
     return found
