@@ -37,7 +37,7 @@ HOUSE = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("TICKHOUSE_SHARED_DATA", HOUSE.parent / "shared" / "data"))
 FIGURES = Path(".work/bench/anomalies")
 SEEDS = (90_211, 90_212, 90_213, 90_214, 90_215)
-SESSIONS, SYMBOLS, TRADES = 6, 20, 100_000
+SESSIONS, SYMBOLS, TRADES = 4, 20, 100_000
 INTERVALS = ("1m", "1s")
 # Chosen by `rival_thresholds` on the 51 series of NAB that are not scored here.
 RIVAL_THRESHOLDS = {

@@ -11,14 +11,20 @@ from typing import Any
 import numpy as np
 import pytest
 
+from jobs.anomalies import build
 from lakehouse.anomalies.build import build_day, days_with_bars
 from lakehouse.anomalies.judge import judge_bars
 from lakehouse.anomalies.market import market_moves
 from lakehouse.anomalies.moves import moves_of
 from lakehouse.anomalies.rules import AnomalyRules, Bars
+from lakehouse.clock import system_clock
+from lakehouse.errors import LeaseError
 from lakehouse.lake import Lake
+from lakehouse.leases import lease
 from lakehouse.reference.calendar import SessionArrays
+from lakehouse.settings import Settings
 from lakehouse.tables.gold import ANOMALIES, BARS
+from lakehouse.tables.silver import SESSIONS as SESSIONS_TABLE
 from tests.unit.test_anomaly_bars import BARS_A_SESSION, FIRST, market_of, moved
 
 RULES, SESSIONS = AnomalyRules(), 7
@@ -97,3 +103,34 @@ def test_a_date_is_replaced_and_others_are_left_alone(lake: Lake, markets: dict[
 
     assert rows_in(lake) == before
     assert days == sorted({LAST - timedelta(days=back) for back in range(SESSIONS)})
+
+
+def test_a_dry_run_names_the_dates_and_judges_none(lake: Lake, settings: Settings, markets: dict[str, Bars]) -> None:
+    found = build(lake, settings, LAST - timedelta(days=1), date.max, dry_run=True)
+
+    assert found == {LAST - timedelta(days=1): 0, LAST: 0}
+    assert rows_in(lake) == []
+
+
+def test_a_second_writer_of_the_table_is_refused(lake: Lake, settings: Settings, markets: dict[str, Bars]) -> None:
+    calendar = [
+        {
+            "exchange": "XNYS",
+            "session_date": LAST,
+            "session": "regular",
+            "opens_at": at,
+            "closes_at": at,
+            "is_half_day": False,
+            "sequence": 1,
+        }
+        for at in [datetime(2024, 1, 2, 14, tzinfo=UTC)]
+    ]
+    lake.append(SESSIONS_TABLE, lake.spark.createDataFrame(calendar, SESSIONS_TABLE.schema))
+
+    with (
+        lease(lake.files, lake.root, "detect", purpose="another", seconds=30, clock=system_clock),
+        pytest.raises(LeaseError, match="another"),
+    ):
+        build(lake, settings, LAST, LAST)
+
+    assert rows_in(lake) == []
