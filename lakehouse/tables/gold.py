@@ -255,4 +255,34 @@ SIGNALS = Table(
     properties={"delta.dataSkippingStatsColumns": "interval,bar_start,session_date,instrument_id,rule"},
 )
 
-TABLES = (BARS, BAR_DIFFERENCES, STREAM_PROGRESS, FEED_HEALTH, COMPLETENESS, INDICATORS, SIGNALS)
+
+ANOMALIES = Table(
+    layer=Layer.GOLD,
+    name="anomalies",
+    owner="detect",
+    comment="One respect in which a bar is out of line: how far, why, and the numbers that say so.",
+    columns=(
+        Column("instrument_id", "string", "Permanent id", nullable=False),
+        Column("interval", "string", "Interval of the bar: 1s or 1m", nullable=False),
+        Column("bar_start", "timestamp", "First instant of the bar, UTC", nullable=False),
+        Column("kind", "string", "move, residual, jump, gap, volume or spike", nullable=False),
+        Column("session_date", "date", "Exchange date", nullable=False),
+        Column("symbol", "string", "Ticker of that day", nullable=False),
+        Column(
+            "decided_at", "timestamp", "End of the last bar this was judged by, UTC: not known before", nullable=False
+        ),
+        Column(
+            "score", "double", "How far out, in usual deviations; 0 for a split that is no surprise", nullable=False
+        ),
+        Column("reason", "string", "print, halt, split, filing, news, sector move or unexplained", nullable=False),
+        Column("evidence", "string", "The numbers it was judged by, a JSON object", nullable=False),
+    ),
+    key=("instrument_id", "interval", "bar_start", "kind"),
+    checks={
+        "score_is_a_number": "score >= 0 AND score < 1e300",
+        "decided_after_the_bar_began": "decided_at > bar_start",
+    },
+    properties={"delta.dataSkippingStatsColumns": "session_date,interval,bar_start,instrument_id"},
+)
+
+TABLES = (BARS, BAR_DIFFERENCES, STREAM_PROGRESS, FEED_HEALTH, COMPLETENESS, INDICATORS, SIGNALS, ANOMALIES)
