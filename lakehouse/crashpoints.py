@@ -18,6 +18,9 @@ POINTS = (
     "archive.before_publish",
     "archive.mid_publish",
     "rebuild.after_day",
+    "alert.after_put",
+    "alert.after_begin",
+    "alert.after_publish",
 )
 
 _passed: Counter[str] = Counter()
