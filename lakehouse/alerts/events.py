@@ -19,20 +19,22 @@ class AnomalyWatcher:
     def __init__(self, rule: Anomaly, symbols: frozenset[str]) -> None:
         self._rule = rule
         self._symbols = symbols
+        self._told: dict[str, Flag] = {}
 
     def see(self, flag: Flag) -> Iterator[Observation]:
         """A flag as an event with its score."""
         if flag.symbol not in self._symbols or flag.interval != self._rule.interval:
             return
         if flag.reason not in self._rule.ignore:
-            event = f"{flag.at_ms}/{flag.reason}"
+            self._told[flag.symbol] = flag
+            event = f"{flag.start_ms}/{flag.kind}"
             day = str(flag.session_date)
             yield Observation(flag.symbol, "", day, flag.at_ms, flag.at_ms, abs(flag.score), event=event)
 
     def say(self, seen: Observation) -> str:
         """One sentence on what fired."""
-        reason = seen.event.partition("/")[2]
-        return f"{seen.subject}: anomaly on {self._rule.interval} bars, score {seen.value:.1f}, reason: {reason}"
+        flag = self._told[seen.subject]
+        return f"{seen.subject}: {flag.kind} on a {flag.interval} bar, score {flag.score:.1f}, reason: {flag.reason}"
 
 
 class AdviceWatcher:

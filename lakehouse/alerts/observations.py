@@ -65,11 +65,13 @@ class Indicators:
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """A row of gold.anomalies."""
+    """A row of gold.anomalies: the bar it flags, the respect (`kind`) in which, and when that was decided."""
 
     symbol: str
     interval: str
+    kind: str
     session_date: date
+    start_ms: int
     at_ms: int
     score: float
     reason: str

@@ -158,7 +158,7 @@ class Anomaly(Rule):
     kind: Literal["anomaly"]
     score: float = Field(gt=0)
     interval: Interval = "1m"
-    ignore: tuple[Name, ...] = ("print", "split", "halt")
+    ignore: tuple[str, ...] = ("print", "split", "halt")
 
     @property
     def sides(self) -> tuple[float, float]:

@@ -181,7 +181,7 @@ class Outbox:
         return self.store.apply([_ours(claim, Status.CLAIMED, put)])
 
     def pause_ms(self, attempts: int) -> int:
-        """How long to wait after so many attempts. Full jitter: anything up to a bound that doubles with each attempt."""
+        """A pause after so many attempts, with full jitter: anything up to a bound that doubles with each attempt."""
         bound = min(self._terms.cap_ms, self._terms.base_ms * 2 ** min(attempts - 1, 30))
         return 1 + int(self._random() * bound)
 
