@@ -89,7 +89,8 @@ def test(args: argparse.Namespace, settings: Settings) -> None:
 def dry_run(lake: Lake, conf: AlertConf, name: str, first: date, last: date) -> tuple[list[Alert], int]:
     """The alerts of one rule over the tables it reads, and how many rows it saw."""
     engine = Engine([conf.rule(name)], conf, splits(lake))
-    fired, rows = [], 0
+    fired: list[Alert] = []
+    rows = 0
     for kind in engine.reads:
         for row in READERS[kind](lake, first, last):
             rows += 1

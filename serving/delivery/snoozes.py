@@ -100,7 +100,7 @@ def _listed(head: Item, deliveries: list[Item]) -> Listed:
 
 def _settled(item: Item, now_ms: int) -> Change:
     put: dict[str, Value] = {"status": ACKNOWLEDGED, "fence": int(item["fence"]) + 1, "sent_ms": now_ms}
-    expect = {"fence": int(item["fence"]), "status": Status.PENDING.value}
+    expect: dict[str, Value] = {"fence": int(item["fence"]), "status": Status.PENDING.value}
     return Change((str(item["pk"]), str(item["sk"])), put=put, remove=("queue", "due_ms"), expect=expect)
 
 
@@ -109,5 +109,5 @@ def _revived(item: Item, now_ms: int, attempts: int) -> Change:
         "status": Status.PENDING.value, "fence": int(item["fence"]) + 1, "due_ms": now_ms,
         "queue": queue_of(str(item["pk"])), "limit": int(item["attempts"]) + attempts,
     }  # fmt: skip
-    expect = {"fence": int(item["fence"]), "status": Status.DEAD.value, "queue": DEAD_QUEUE}
+    expect: dict[str, Value] = {"fence": int(item["fence"]), "status": Status.DEAD.value, "queue": DEAD_QUEUE}
     return Change((str(item["pk"]), str(item["sk"])), put=put, expect=expect)
