@@ -171,7 +171,7 @@ ALERT_DELIVERIES = Table(
     comment="One attempt to deliver one alert to one user by one channel.",
     columns=(
         Column("alert_id", "string", "Key of gold.alerts", nullable=False),
-        Column("user", "string", "User of conf/alerts.yaml", nullable=False),
+        Column("recipient", "string", "User of conf/alerts.yaml", nullable=False),
         Column("channel", "string", "Name of the user's channel", nullable=False),
         Column("attempt", "bigint", "Number of the attempt, from 1", nullable=False),
         Column("started_at", "timestamp", "When the channel was about to be called, UTC", nullable=False),
@@ -181,7 +181,7 @@ ALERT_DELIVERIES = Table(
         Column("error", "string", "Why the attempt failed"),
         Column("possible_copy", "boolean", "An attempt before it may have arrived as well", nullable=False),
     ),
-    key=("alert_id", "user", "channel", "attempt"),
+    key=("alert_id", "recipient", "channel", "attempt"),
     checks={"has_one_outcome": "accepted_at IS NULL OR failed_at IS NULL"},
 )
 
