@@ -167,6 +167,46 @@ class FeedsSettings(Section):
     quotes: QuotesSettings = QuotesSettings()
     health: FeedHealthSettings = FeedHealthSettings()
 
+class AlertsSettings(Section):
+    """Alert rules and portfolios, files of conf/ unless a path is given."""
+
+    rules: str = "alerts.yaml"
+    portfolios: str = "portfolios.yaml"
+
+
+class DeliverySettings(Section):
+    """The outbox of alerts (a DynamoDB table) and how it is emptied; an endpoint is for emulators."""
+
+    table: str = Field("tickhouse-alerts", pattern=r"^[A-Za-z0-9_.\-]{3,255}$")
+    region: str = "us-east-1"
+    endpoint: str | None = None
+    sns_endpoint: str | None = None
+    sns_topic: str | None = None
+    access_key: SecretStr | None = None
+    secret_key: SecretStr | None = None
+    attempts: int = Field(12, ge=1)
+    lease_seconds: float = Field(60.0, gt=0)
+    timeout_seconds: float = Field(10.0, gt=0)
+    retry_seconds: float = Field(1.0, gt=0)
+    retry_cap_seconds: float = Field(300.0, gt=0)
+    poll_seconds: float = Field(0.1, gt=0)
+
+    @model_validator(mode="after")
+    def _a_lease_outlasts_a_call(self) -> Self:
+        if self.lease_seconds < 3 * self.timeout_seconds:
+            raise ValueError(
+                f"expected lease_seconds of at least 3 x timeout_seconds ({3 * self.timeout_seconds:g}), found "
+                f"{self.lease_seconds:g}: another process would send what this one is sending"
+            )
+        return self
+
+
+class FastLaneSettings(Section):
+    """The plain consumer for price jumps: calls a second it takes of each shard's five, and how it starts."""
+
+    calls_per_second: float = Field(2.5, gt=0, le=5)
+    look_back_minutes: float = Field(15.0, ge=0)
+
 
 class Settings(Section):
     """Everything a job may be told. Each job takes this one object."""
@@ -179,6 +219,10 @@ class Settings(Section):
     reference: ReferenceSettings = ReferenceSettings()
     metrics: MetricsSettings = MetricsSettings()
     feeds: FeedsSettings = FeedsSettings()
+
+    alerts: AlertsSettings = AlertsSettings()
+    delivery: DeliverySettings = DeliverySettings()
+    fast_lane: FastLaneSettings = FastLaneSettings()
 
     def checkpoint(self, query: str) -> str:
         """The checkpoint folder of one query; the version segment changes when its state layout does."""

@@ -285,4 +285,100 @@ ANOMALIES = Table(
     properties={"delta.dataSkippingStatsColumns": "session_date,interval,bar_start,instrument_id"},
 )
 
-TABLES = (BARS, BAR_DIFFERENCES, STREAM_PROGRESS, FEED_HEALTH, COMPLETENESS, INDICATORS, SIGNALS, ANOMALIES)
+
+FAIR_VALUES = Table(
+    layer=Layer.GOLD,
+    name="fair_values",
+    owner="fair_value",
+    comment="What one model held one share to be worth on one day, as a range.",
+    columns=(
+        Column("symbol", "string", "Ticker of that day", nullable=False),
+        Column("as_of", "date", "Exchange date it was made for", nullable=False),
+        Column("model", "string", "Model and version", nullable=False),
+        Column("low", "double", "Low end of the range, USD a share", nullable=False),
+        Column("mid", "double", "Middle of the range, USD a share", nullable=False),
+        Column("high", "double", "High end of the range, USD a share", nullable=False),
+        Column("price", "double", "Close of that day, USD a share", nullable=False),
+        Column("known_from", "timestamp", "From when a reader could have known it, UTC", nullable=False),
+    ),
+    key=("symbol", "as_of", "model"),
+    checks={"range_is_ordered": "low <= mid AND mid <= high"},
+)
+
+ADVICE = Table(
+    layer=Layer.GOLD,
+    name="advice",
+    owner="advise",
+    comment="One piece of advice on one symbol.",
+    columns=(
+        Column("advice_id", "string", "Permanent id", nullable=False),
+        Column("symbol", "string", "Ticker of that day", nullable=False),
+        Column("session_date", "date", "Exchange date it was issued for", nullable=False),
+        Column("issued_at", "timestamp", "When it was issued, UTC", nullable=False),
+        Column("action", "string", "buy, hold or sell", nullable=False),
+        Column("score", "double", "Sum of the signed contributions", nullable=False),
+        Column("expires_at", "timestamp", "From when on it does not stand any more, UTC", nullable=False),
+    ),
+    key=("advice_id",),
+    checks={"action_is_known": "action IN ('buy', 'hold', 'sell')"},
+)
+
+ALERTS = Table(
+    layer=Layer.GOLD,
+    name="alerts",
+    owner="detect",
+    comment="One alert: one crossing of one rule by one subject, and where it stands.",
+    columns=(
+        Column("alert_id", "string", "Key as a hash: rule, version, subject, side, session, crossing", nullable=False),
+        Column("rule", "string", "Name of the rule in conf/alerts.yaml", nullable=False),
+        Column("rule_version", "bigint", "Version of the rule", nullable=False),
+        Column("kind", "string", "Kind of the rule, such as price_jump", nullable=False),
+        Column("subject", "string", "Symbol, portfolio, or portfolio/symbol", nullable=False),
+        Column("side", "string", "up, down, cheap, dear, ...; empty where the kind has no sides", nullable=False),
+        Column("session", "string", "Exchange date, with /pre, /regular or /post where it matters", nullable=False),
+        Column("crossing", "string", "Instant of the crossing in ms, or the id of the event", nullable=False),
+        Column("fired_at", "timestamp", "When it fired by the clock of the data, UTC", nullable=False),
+        Column("value", "double", "The value that crossed the rule's level", nullable=False),
+        Column("text", "string", "One sentence for people", nullable=False),
+        Column("state", "string", "fired, cooling, rearmed or expired", nullable=False),
+        Column("state_at", "timestamp", "Since when it stands there by the clock of the data, UTC", nullable=False),
+    ),
+    key=("alert_id",),
+    checks={"state_is_known": "state IN ('fired', 'cooling', 'rearmed', 'expired')"},
+)
+
+ALERT_DELIVERIES = Table(
+    layer=Layer.GOLD,
+    name="alert_deliveries",
+    owner="deliver",
+    comment="One attempt to deliver one alert to one user by one channel.",
+    columns=(
+        Column("alert_id", "string", "Key of gold.alerts", nullable=False),
+        Column("recipient", "string", "User of conf/alerts.yaml", nullable=False),
+        Column("channel", "string", "Name of the user's channel", nullable=False),
+        Column("attempt", "bigint", "Number of the attempt, from 1", nullable=False),
+        Column("started_at", "timestamp", "When the channel was about to be called, UTC", nullable=False),
+        Column("accepted_at", "timestamp", "When the channel had accepted it, UTC; NULL where it did not"),
+        Column("failed_at", "timestamp", "When the attempt had failed, UTC; with accepted_at NULL: no known outcome"),
+        Column("receipt", "string", "What the channel called it, such as the message id of SNS"),
+        Column("error", "string", "Why the attempt failed"),
+        Column("possible_copy", "boolean", "An attempt before it may have arrived as well", nullable=False),
+    ),
+    key=("alert_id", "recipient", "channel", "attempt"),
+    checks={"has_one_outcome": "accepted_at IS NULL OR failed_at IS NULL"},
+)
+
+TABLES = (
+    BARS,
+    BAR_DIFFERENCES,
+    STREAM_PROGRESS,
+    FEED_HEALTH,
+    COMPLETENESS,
+    INDICATORS,
+    SIGNALS,
+    ANOMALIES,
+    FAIR_VALUES,
+    ADVICE,
+    ALERTS,
+    ALERT_DELIVERIES,
+)

@@ -176,4 +176,37 @@ CORPORATE_ACTIONS = Table(
     checks={"split_has_a_ratio": "action <> 'split' OR ratio > 0"},
 )
 
-TABLES = (TRADES, QUOTES, QUARANTINE, SESSIONS, INSTRUMENTS, CORPORATE_ACTIONS)
+
+FILINGS = Table(
+    layer=Layer.SILVER,
+    name="filings",
+    owner="collect_filings",
+    comment="One filing of one filer, as the SEC accepted it.",
+    columns=(
+        Column("accession", "string", "Accession number", nullable=False),
+        Column("cik", "bigint", "SEC filer number", nullable=False),
+        Column("form", "string", "Form type, such as 10-K or 8-K/A", nullable=False),
+        Column("known_from", "timestamp", "Acceptance instant, UTC", nullable=False),
+        Column("fetched_at", "timestamp", "When we first had it, UTC", nullable=False),
+    ),
+    key=("accession",),
+)
+
+NEWS = Table(
+    layer=Layer.SILVER,
+    name="news",
+    owner="collect_news",
+    comment="One news article about one symbol.",
+    columns=(
+        Column("article_id", "string", "Source and its id of the article", nullable=False),
+        Column("symbol", "string", "Ticker it is about", nullable=False),
+        Column("known_from", "timestamp", "When it was published, UTC", nullable=False),
+        Column("headline", "string", "Its headline"),
+        Column("sentiment", "double", "From -1 (bad) to 1 (good), NULL where it was not judged"),
+        Column("fetched_at", "timestamp", "When we first had it, UTC", nullable=False),
+    ),
+    key=("article_id", "symbol"),
+    checks={"sentiment_is_in_range": "sentiment IS NULL OR (sentiment >= -1 AND sentiment <= 1)"},
+)
+
+TABLES = (TRADES, QUOTES, QUARANTINE, SESSIONS, INSTRUMENTS, CORPORATE_ACTIONS, FILINGS, NEWS)

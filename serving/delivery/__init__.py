@@ -1,0 +1,1 @@
+"""The outbox of alerts and the channels that empty it."""
