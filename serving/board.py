@@ -53,7 +53,7 @@ def read_board(warehouse: str, symbols: Sequence[str] = ()) -> Board:
     day = _query(tables, "SELECT max(session_date) FROM bars WHERE interval IN ('1s', '1m')", {}).column(0)[0].as_py()
     if day is None:
         raise TableError(
-            f"gold.bars: there is no bar at {_path(warehouse, BARS)} yet. Nothing was changed. Start the stream with "
+            f"gold.bars: there is no bar at {path_of(warehouse, BARS)} yet. Nothing was changed. Start the stream with "
             f"`tickhouse stream`, or make a session with `tickhouse demo`."
         )
     found = _query(tables, LINES_SQL, {"day": day, "minutes": LAST_MINUTES})
@@ -61,10 +61,15 @@ def read_board(warehouse: str, symbols: Sequence[str] = ()) -> Board:
     return Board(day, tuple(_line(row) for row in wanted))
 
 
+def is_there(warehouse: str, table: Table) -> bool:
+    """Whether the table has been created."""
+    return (Path(path_of(warehouse, table)) / "_delta_log").is_dir()
+
+
 def opened(warehouse: str, table: Table) -> Any:
     """The newest snapshot of a table as a dataset."""
-    path = _path(warehouse, table)
-    if not (Path(path) / "_delta_log").is_dir():
+    path = path_of(warehouse, table)
+    if not is_there(warehouse, table):
         raise TableError(
             f"{table.full_name}: there is no table at {path}. Nothing was read. Check paths.warehouse, or create it "
             f"with `tickhouse tables create`."
@@ -72,7 +77,8 @@ def opened(warehouse: str, table: Table) -> Any:
     return DeltaTable(path).to_pyarrow_dataset()
 
 
-def _path(warehouse: str, table: Table) -> str:
+def path_of(warehouse: str, table: Table) -> str:
+    """The folder of a table."""
     return f"{warehouse.rstrip('/')}/{table.layer.value}/{table.name}"
 
 

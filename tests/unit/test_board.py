@@ -24,8 +24,8 @@ from serving.board import SPARK_LINE, read_board, sparkline
 
 DAY, BEFORE = date(2014, 6, 9), date(2014, 6, 6)
 OPENS = datetime(2014, 6, 9, 13, 30, tzinfo=UTC)
-TYPES = ARROW_TYPES | {"decimal(18,9)": pa.decimal128(18, 9)}
-ZEROS = {"string": "", "bigint": 0, "double": 0.0, "date": DAY, "timestamp": OPENS}
+TYPES = ARROW_TYPES | {"decimal(18,9)": pa.decimal128(18, 9), "boolean": pa.bool_(), "int": pa.int32()}
+ZEROS = {"string": "", "bigint": 0, "int": 0, "boolean": False, "double": 0.0, "date": DAY, "timestamp": OPENS}
 
 
 def write(root: Path, table: Table, rows: list[dict[str, Any]]) -> None:
