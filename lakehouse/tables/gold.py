@@ -182,7 +182,9 @@ SIGNALS = Table(
         Column("instrument_id", "string", "Permanent id", nullable=False),
         Column("interval", "string", "Interval of the bar", nullable=False),
         Column("bar_start", "timestamp", "First instant of the bar that caused it, UTC", nullable=False),
-        Column("rule", "string", "What was crossed: golden_cross, rsi_overbought, volume_surge...", nullable=False),
+        Column(
+            "rule", "string", "What was crossed: golden_cross, rsi_overbought, volume_surge and others", nullable=False
+        ),
         Column("bar_end", "timestamp", "First instant after that bar, UTC: from then on it is known", nullable=False),
         Column("session_date", "date", "Exchange date", nullable=False),
         Column("session", "string", "pre, regular or post", nullable=False),
