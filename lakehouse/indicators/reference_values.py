@@ -114,7 +114,8 @@ def exact_vwap(series: Series, groups: Longs) -> Doubles:
     shares = np.where(told, series.vwap_volume, series.volume).astype(np.longdouble)
     with np.errstate(invalid="ignore"):
         parts = [np.cumsum(money[a:b]) / np.cumsum(shares[a:b]) for a, b in _stretches(groups)]
-    return np.concatenate(parts).astype(float)
+    found: Doubles = np.concatenate(parts).astype(float)
+    return found
 
 
 def _stretches(groups: Longs) -> list[tuple[int, int]]:
