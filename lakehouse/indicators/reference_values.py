@@ -10,11 +10,12 @@ from itertools import pairwise
 
 import numpy as np
 import talib
+from talib._ta_lib import MA_Type
 
 from lakehouse.indicators.parameters import ParameterSet
 from lakehouse.indicators.series import Doubles, Longs, Series
 
-SIMPLE = talib.MA_Type.SMA
+SIMPLE = MA_Type.SMA
 BASIS_POINTS = 1e4  # TA-Lib takes a variance below 1e-14 for none; returns are measured in basis points, then
 # Which indicators are windows, by the bars of one: over that window alone TA-Lib's running sums hold nothing else.
 HOW = {
@@ -101,7 +102,8 @@ def exact_balance(bars: Series, groups: Longs) -> Doubles:
     """On-balance volume in extended precision; `groups` says which bars belong together."""
     signed = np.sign(np.diff(bars.close, prepend=np.nan)) * bars.volume
     parts = [np.concatenate([bars.volume[a : a + 1], signed[a + 1 : b]]) for a, b in _stretches(groups)]
-    return np.concatenate([np.cumsum(one.astype(np.longdouble)) for one in parts]).astype(float)
+    found: Doubles = np.concatenate([np.cumsum(one.astype(np.longdouble)) for one in parts]).astype(float)
+    return found
 
 
 def exact_vwap(series: Series, groups: Longs) -> Doubles:
@@ -112,7 +114,8 @@ def exact_vwap(series: Series, groups: Longs) -> Doubles:
     shares = np.where(told, series.vwap_volume, series.volume).astype(np.longdouble)
     with np.errstate(invalid="ignore"):
         parts = [np.cumsum(money[a:b]) / np.cumsum(shares[a:b]) for a, b in _stretches(groups)]
-    return np.concatenate(parts).astype(float)
+    found: Doubles = np.concatenate(parts).astype(float)
+    return found
 
 
 def _stretches(groups: Longs) -> list[tuple[int, int]]:

@@ -234,6 +234,10 @@ SIGNALS = Table(
         Column("interval", "string", "Interval of the bar", nullable=False),
         Column("bar_start", "timestamp", "First instant of the bar that caused it, UTC", nullable=False),
         Column("rule", "string", "What was crossed: golden_cross, rsi_overbought, volume_surge and others", nullable=False),
+
+        Column(
+            "rule", "string", "What was crossed: golden_cross, rsi_overbought, volume_surge and others", nullable=False
+        ),
         Column("bar_end", "timestamp", "First instant after that bar, UTC: from then on it is known", nullable=False),
         Column("session_date", "date", "Exchange date", nullable=False),
         Column("session", "string", "pre, regular or post", nullable=False),
@@ -368,17 +372,4 @@ ALERT_DELIVERIES = Table(
     checks={"has_one_outcome": "accepted_at IS NULL OR failed_at IS NULL"},
 )
 
-TABLES = (
-    BARS,
-    BAR_DIFFERENCES,
-    STREAM_PROGRESS,
-    FEED_HEALTH,
-    COMPLETENESS,
-    INDICATORS,
-    SIGNALS,
-    ANOMALIES,
-    FAIR_VALUES,
-    ADVICE,
-    ALERTS,
-    ALERT_DELIVERIES,
-)
+TABLES = (BARS, BAR_DIFFERENCES, STREAM_PROGRESS, FEED_HEALTH, COMPLETENESS, INDICATORS, SIGNALS, ANOMALIES, FAIR_VALUES, ADVICE, ALERTS, ALERT_DELIVERIES)
