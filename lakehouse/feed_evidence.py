@@ -32,6 +32,7 @@ STATUS_DDL = (
 )
 Frame = dict[str, Any]
 Minutes = dict[str, dict[int, int]]  # by symbol, then minute of the session
+Arrivals = dict[str, NDArray[np.int64]]  # by symbol, prints received in each minute of a session
 
 
 @dataclass(frozen=True)
@@ -54,21 +55,25 @@ def hours_of(sessions: SessionArrays, day: date) -> Hours | None:
     return None if bounds is None else Hours(day, bounds[0], (bounds[1] - bounds[0]) // MINUTE_MS)
 
 
-def prints_of(lake: Lake, feed: str, day: date) -> DataFrame:
-    """A feed's trades of one date, in the regular session."""
-    chosen = f"session_date = DATE '{day}' AND session = 'regular' AND kind = 'trade'"
-    return lake.read(TRADES).where(chosen).where(F.col("feed") == feed)
+def prints_of(lake: Lake, feed: str, days: Sequence[date]) -> DataFrame:
+    """A feed's trades of some dates, in the regular session."""
+    prints = lake.read(TRADES).where(F.col("session_date").isin(list(days)))
+    return prints.where("session = 'regular' AND kind = 'trade'").where(F.col("feed") == feed)
 
 
-def arrivals(lake: Lake, feed: str, hours: Hours) -> dict[str, NDArray[np.int64]]:
-    """Prints received in each minute of a session, by symbol."""
-    minute = _minute("received_at", hours)
-    counted = prints_of(lake, feed, hours.day).groupBy("symbol", minute.alias("minute")).count().collect()
-    found: dict[str, NDArray[np.int64]] = defaultdict(lambda: np.zeros(hours.minutes, np.int64))
-    for symbol, at, count in counted:
-        if 0 <= at < hours.minutes:
-            found[symbol][at] += count
-    return dict(found)
+def arrivals(lake: Lake, feed: str, sessions: Sequence[Hours]) -> list[Arrivals]:
+    """Prints received in each minute of some sessions, by symbol: one look at silver for all of them."""
+    minute = F.floor(F.unix_millis("received_at") / MINUTE_MS).cast("bigint")
+    prints = prints_of(lake, feed, [one.day for one in sessions])
+    counted = prints.groupBy("session_date", "symbol", minute.alias("minute")).count().collect() if sessions else []
+    places = {one.day: (at, one) for at, one in enumerate(sessions)}
+    found: list[Arrivals] = [{} for _ in sessions]
+    for day, symbol, at, count in counted:
+        place, hours = places[day]
+        inside = at - hours.opens_ms // MINUTE_MS
+        if 0 <= inside < hours.minutes:
+            found[place].setdefault(symbol, np.zeros(hours.minutes, np.int64))[inside] += count
+    return found
 
 
 def volumes(lake: Lake, feed: str, hours: Hours) -> tuple[Minutes, dict[str, int]]:
@@ -79,7 +84,7 @@ def volumes(lake: Lake, feed: str, hours: Hours) -> tuple[Minutes, dict[str, int
     minute = F.least(F.greatest(_minute("traded_at", hours), F.lit(0)), F.lit(hours.minutes - 1))
     counts = F.col("eligibility").bitwiseAND(F.lit(COUNTS_VOLUME)) > 0
     shares = F.sum(F.when(counts, F.col("size") * 1_000_000).otherwise(0)).cast("bigint")
-    grouped = prints_of(lake, feed, hours.day).groupBy("symbol", minute.alias("minute"))
+    grouped = prints_of(lake, feed, [hours.day]).groupBy("symbol", minute.alias("minute"))
     by_minute: Minutes = defaultdict(dict)
     prints: dict[str, int] = defaultdict(int)
     for symbol, at, micros, count in grouped.agg(shares, F.count(F.lit(1))).collect():

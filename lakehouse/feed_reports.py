@@ -33,12 +33,10 @@ def usual_of(lake: Lake, feed: str, hours: Hours, sessions: SessionArrays, how_m
     """Usual prints a minute of each symbol, from the sessions before this one in which the feed delivered anything."""
     regular = sessions.session == SESSION_CODES["regular"]
     earlier = sessions.session_day[regular & (sessions.session_day < day_number(hours.day))][-how_many:]
-    counts: list[tuple[int, dict[str, NDArray[np.int64]]]] = []
-    for number in earlier.tolist():
-        past = hours_of(sessions, EPOCH + timedelta(days=number))
-        found = arrivals(lake, feed, past) if past else {}
-        if past and found:
-            counts.append((past.minutes, found))
+    past = [hours_of(sessions, EPOCH + timedelta(days=number)) for number in earlier.tolist()]
+    held = [one for one in past if one is not None]
+    found = arrivals(lake, feed, held)
+    counts = [(one.minutes, counted) for one, counted in zip(held, found, strict=True) if counted]
     return usual_rates(by_symbol(counts, hours.minutes), hours.minutes)
 
 
@@ -70,7 +68,7 @@ def health_rows(
     """Stretches of one session, for the symbols that are watched or that printed."""
     if not hours.minutes:
         return []
-    found = arrivals(lake, feed, hours)
+    (found,) = arrivals(lake, feed, [hours])
     watched = {one: found.get(one, np.zeros(hours.minutes, np.int64)) for one in {*symbols, *found}}
     opens = datetime.fromtimestamp(hours.opens_ms / 1000, UTC)
     common = {"feed": feed, "session_date": hours.day, "session": "regular", "checked_at": now}
