@@ -80,7 +80,7 @@ lock: system ## Pin every dependency again: requirements/*.txt and jars/*.sha256
 	  $(LOCK) requirements/bench.in -c $$all -o requirements/bench-spark$$tag.txt; \
 	done
 	$(LOCK) requirements/tools.in -o requirements/tools.txt
-	for name in spark41 spark40 kafka; do bin/fetch-jars $$name --lock; done
+	for name in spark41 spark40 kafka dynamodb; do bin/fetch-jars $$name --lock; done
 
 system:
 	@bin/system-packages

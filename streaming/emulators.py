@@ -63,6 +63,18 @@ def kinesis_local(package: Path) -> Iterator[str]:
         yield address
 
 
+@contextmanager
+def dynamodb_local(jars: Path) -> Iterator[str]:
+    """DynamoDB Local in memory, from the jars of com.amazonaws:DynamoDBLocal; yields its address."""
+    port = free_port()
+    runner = "com.amazonaws.services.dynamodbv2.local.main.ServerRunner"
+    flags = ["-inMemory", "-sharedDb", "-port", str(port), "-disableTelemetry"]
+    command = ["java", "-Xmx256m", "-XX:+UseSerialGC", "-cp", f"{jars}/*", runner, *flags]
+    address = f"http://127.0.0.1:{port}"
+    with service("dynamodb-local", command, lambda: _answers(address)):
+        yield address
+
+
 class KafkaBroker:
     """One KRaft broker in a folder of its own. It can be killed and started again on the same port and data."""
 

@@ -31,7 +31,7 @@ from serving.delivery.dynamo import DynamoStore
 from serving.delivery.outbox import Outbox
 from serving.delivery.snoozes import attempts_of, listed
 from serving.delivery.store import Change
-from streaming.emulators import LOCAL_KEY, kinesis_emulator, stop_group
+from streaming.emulators import LOCAL_KEY, dynamodb_local, kinesis_emulator, stop_group
 from tests.alert_doubles import an_alert
 
 pytestmark = pytest.mark.itest
@@ -219,8 +219,18 @@ def test_sigterm_ends_it_cleanly_and_gives_claims_back(emulator: str, tmp_path: 
 
 
 @pytest.fixture(scope="module")
-def table(emulator: str) -> DynamoStore:
-    store = store_of(settings_for(emulator, "", "conditions"), sleep=time.sleep)
+def local_dynamodb() -> Iterator[str]:
+    jars = Path(os.environ.get("TICKHOUSE_DYNAMODB_JARS", ""))
+    if not list(jars.glob("DynamoDBLocal-*.jar")):
+        pytest.skip(f"DynamoDB Local is not here: no jars in {jars} (bin/fetch-jars dynamodb)")
+    with dynamodb_local(jars) as address:
+        yield address
+
+
+@pytest.fixture(scope="module", params=["emulator", "local_dynamodb"])
+def table(request: pytest.FixtureRequest) -> DynamoStore:
+    address = request.getfixturevalue(request.param)
+    store = store_of(settings_for(address, "", "conditions"), sleep=time.sleep)
     store.create()
     return store
 

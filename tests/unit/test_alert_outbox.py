@@ -162,6 +162,27 @@ def test_a_claim_that_lapsed_before_sending_is_taken_over_and_no_copy_is_possibl
     assert post.channel.ids == [an_alert().alert_id]
 
 
+def test_the_fence_tells_two_claims_apart_that_look_alike() -> None:
+    post = Post()
+    post.put()
+    old = post.claim("one")
+    post.clock.go(61)
+    new = post.claim("two")
+
+    assert post.an_outbox("one").begin(old, to_ms(post.clock())) is None
+    assert post.an_outbox("one").release(old, NOW, ALONE) is False
+    begun = post.an_outbox("two").begin(new, to_ms(post.clock()))
+    assert begun
+    post.outbox.failed(old, "gone", NOW, 1, is_final=True, may_have_arrived=False)
+    assert post.statuses == ["sending"]
+
+
+def test_an_alert_that_concerns_nobody_is_kept_once() -> None:
+    post = Post()
+
+    assert [post.outbox.put(an_alert(), []) for _ in range(2)] == [True, False]
+
+
 def test_a_claim_that_lapsed_while_sending_is_taken_over_and_marked() -> None:
     post = Post()
     post.put()
