@@ -21,7 +21,6 @@ POINTS = (
     "spool.after_write",
     "spool.after_put",
     "spool.mid_delete",
-
     "alert.after_put",
     "alert.after_begin",
     "alert.after_publish",

@@ -167,6 +167,7 @@ class FeedsSettings(Section):
     quotes: QuotesSettings = QuotesSettings()
     health: FeedHealthSettings = FeedHealthSettings()
 
+
 class AlertsSettings(Section):
     """Alert rules and portfolios, files of conf/ unless a path is given."""
 

@@ -233,8 +233,6 @@ SIGNALS = Table(
         Column("instrument_id", "string", "Permanent id", nullable=False),
         Column("interval", "string", "Interval of the bar", nullable=False),
         Column("bar_start", "timestamp", "First instant of the bar that caused it, UTC", nullable=False),
-        Column("rule", "string", "What was crossed: golden_cross, rsi_overbought, volume_surge and others", nullable=False),
-
         Column(
             "rule", "string", "What was crossed: golden_cross, rsi_overbought, volume_surge and others", nullable=False
         ),
@@ -372,4 +370,17 @@ ALERT_DELIVERIES = Table(
     checks={"has_one_outcome": "accepted_at IS NULL OR failed_at IS NULL"},
 )
 
-TABLES = (BARS, BAR_DIFFERENCES, STREAM_PROGRESS, FEED_HEALTH, COMPLETENESS, INDICATORS, SIGNALS, ANOMALIES, FAIR_VALUES, ADVICE, ALERTS, ALERT_DELIVERIES)
+TABLES = (
+    BARS,
+    BAR_DIFFERENCES,
+    STREAM_PROGRESS,
+    FEED_HEALTH,
+    COMPLETENESS,
+    INDICATORS,
+    SIGNALS,
+    ANOMALIES,
+    FAIR_VALUES,
+    ADVICE,
+    ALERTS,
+    ALERT_DELIVERIES,
+)
