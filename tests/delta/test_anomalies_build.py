@@ -119,7 +119,7 @@ def test_a_second_writer_of_the_table_is_refused(lake: Lake, settings: Settings,
             "session_date": LAST,
             "session": "regular",
             "opens_at": at,
-            "closes_at": at,
+            "closes_at": at + timedelta(hours=6),
             "is_half_day": False,
             "sequence": 1,
         }

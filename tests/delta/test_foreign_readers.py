@@ -6,6 +6,7 @@ DuckDB's delta extension must be fetched, so it takes no part. Without deletion 
 
 from __future__ import annotations
 
+import re
 import shutil
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -28,10 +29,15 @@ FIRST_INSTANT = datetime(1990, 1, 1, tzinfo=UTC)
 every_gold_table = pytest.mark.parametrize("table", GOLD, ids=lambda table: table.full_name)
 
 
-def value(column: Column, row: int, at: int) -> object:
-    """A value of a column's type; instants of one row rise from column to column, decimals of one row are equal."""
-    if row == EMPTY and column.nullable:
+def value(table: Table, column: Column, row: int, at: int) -> object:
+    """A value of a column's type that the checks allow; instants of one row rise from column to column, decimals
+    of one row are equal.
+    """
+    rules = " AND ".join(table.checks.values())
+    if column.nullable and (row == EMPTY or re.search(rf"\w+ IS NULL OR {column.name} IS NULL", rules)):
         return None
+    if words := re.search(rf"\b{column.name} IN \('(.*?)'\)", rules):
+        return words[1].split("', '")[0]
     kind, _, size = column.type.removesuffix(")").partition("(")
     is_extreme = row == EXTREME
     if kind == "decimal":
@@ -42,7 +48,7 @@ def value(column: Column, row: int, at: int) -> object:
         "boolean": is_extreme,
         "int": 2**31 - 1 if is_extreme else row,
         "bigint": 2**63 - 1 if is_extreme else row,
-        "double": 0.1 + 0.2 if is_extreme else -float(row),
+        "double": 0.1 + 0.2 if is_extreme else float(row) if f"{column.name} >= 0" in rules else -float(row),
         "date": date(9999, 12, 31) if is_extreme else date(1969, 12, 31),
         "timestamp": FIRST_INSTANT + timedelta(hours=at, milliseconds=999 if is_extreme else row),
     }
@@ -57,7 +63,7 @@ def gold(spark: SparkSession, empty_lake: Path, tmp_path_factory: pytest.TempPat
     lake = Lake(spark, str(root))
     for table in GOLD:
         rows = [
-            {column.name: value(column, row, at) for at, column in enumerate(table.columns)}
+            {column.name: value(table, column, row, at) for at, column in enumerate(table.columns)}
             for row in (EMPTY, PLAIN, EXTREME, DELETED)
         ]
         lake.append(table, reference_frame(spark, table, rows))

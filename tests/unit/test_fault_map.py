@@ -11,7 +11,7 @@ import pytest
 
 HOUSE = Path(__file__).resolve().parents[2]
 PAGE = HOUSE / "docs" / "faults.md"
-PROMISED = {*range(1, 5), *range(6, 21), *range(22, 37), 39, 47, 48}
+PROMISED = {*range(1, 38), 39, *range(41, 44), 47, 48}
 ROW = re.compile(r"^\| (\d+) \|")
 PROOF = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 
