@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import duckdb
@@ -127,14 +128,20 @@ COVERS = "session_date = $day AND opens_at <= $at AND closes_at > $at"
 MINUTES = f"{MINE} AND session_date = $day AND interval = '1m'"
 
 
+def plain(amount: Decimal) -> str:
+    """An amount without trailing zeros."""
+    return f"{amount:f}".rstrip("0").rstrip(".") if amount.as_tuple().exponent else f"{amount:f}"
+
+
 def _bar(row: Row) -> str:
-    prices = ", ".join(f"{name} {row[name]}" for name in ("open", "high", "low", "close") if row[name] is not None)
+    names = ("open", "high", "low", "close")
+    prices = ", ".join(f"{name} {plain(row[name])}" for name in names if row[name] is not None)
     reasons = ", ".join(
         f"{row[name]} {name.partition('_')[0]}" for name in ("late_prints", "cancelled_prints", "corrected_prints")
         if row[name]
     )  # fmt: skip
     revised = f"; revised by prints: {reasons}" if reasons else ""
-    return f"{row['interval']} bar: {prices or 'no prices'}, {row['trades']} trades, {row['volume']} shares{revised}"
+    return f"{row['interval']} bar: {prices or 'no prices'}, {row['trades']} trades, {plain(row['volume'])} shares{revised}"
 
 
 def _refused(row: Row) -> str:
@@ -147,7 +154,8 @@ def _event(row: Row) -> str:
 
 
 def _action(row: Row) -> str:
-    return f"{row['action']} from this date on, ratio {row['ratio']}, amount {row['amount']}"
+    terms = ", ".join(f"{name} {plain(row[name])}" for name in ("ratio", "amount") if row[name] is not None)
+    return f"{row['action']} from this date on, {terms}"
 
 
 def _anomaly(row: Row) -> str:
