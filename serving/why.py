@@ -141,7 +141,8 @@ def _bar(row: Row) -> str:
         if row[name]
     )  # fmt: skip
     revised = f"; revised by prints: {reasons}" if reasons else ""
-    return f"{row['interval']} bar: {prices or 'no prices'}, {row['trades']} trades, {plain(row['volume'])} shares{revised}"
+    counts = f"{row['trades']} trades, {plain(row['volume'])} shares"
+    return f"{row['interval']} bar: {prices or 'no prices'}, {counts}{revised}"
 
 
 def _refused(row: Row) -> str:
