@@ -58,6 +58,11 @@ def read_board(warehouse: str, symbols: Sequence[str] = ()) -> Board:
         )
     found = _query(tables, LINES_SQL, {"day": day, "minutes": LAST_MINUTES})
     wanted = [row for row in found.to_pylist() if not symbols or row["symbol"] in symbols]
+    if symbols and not wanted:
+        raise TableError(
+            f"gold.bars: expected bars of {', '.join(symbols)} on {day}, the last date with any, found none. Nothing "
+            f"was changed. Check the tickers; without any, all are shown."
+        )
     return Board(day, tuple(_line(row) for row in wanted))
 
 

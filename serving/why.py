@@ -85,6 +85,8 @@ def silence(warehouse: str, question: Asked) -> str | None:
     bars = _rows(warehouse, BARS, MINUTES, question)
     if any(row["bar_start"] <= question.at < row["bar_end"] for row in bars):
         return None
+    if not _rows(warehouse, INSTRUMENTS, "ticker IN (SELECT ticker FROM listed)", question):
+        return f"No minute: silver.instruments knows nothing that carried the ticker {question.symbol} that day."
     sessions = _rows(warehouse, SESSIONS, f"exchange IN (SELECT exchange FROM listed) AND ({COVERS})", question)
     if not sessions:
         return "No minute: the exchange is closed then, and prints outside every session build no bar."

@@ -77,6 +77,8 @@ def test_a_line_has_the_last_price_and_the_change_since_the_close_before_restate
 
 def test_only_the_symbols_that_are_asked_for_are_shown(lake: Path) -> None:
     assert [line.symbol for line in read_board(str(lake), ["IBM"]).lines] == ["IBM"]
+    with pytest.raises(TableError, match="expected bars of NOPE on 2014-06-09"):
+        read_board(str(lake), ["NOPE"])
 
 
 def test_the_board_is_printed_for_people_and_for_programs(lake: Path, capsys: pytest.CaptureFixture[str]) -> None:

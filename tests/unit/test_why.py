@@ -79,6 +79,9 @@ def test_a_minute_that_is_there_is_no_silence_and_one_that_is_not_says_why(lake:
     later = silence(lake, asked("AAPL", AT + timedelta(minutes=5), WIDE, ZONE))
     night = silence(lake, asked("AAPL", AT + timedelta(hours=9), WIDE, ZONE))
 
+    stranger = silence(lake, asked("NOPE", AT, WIDE, ZONE))
+
+    assert stranger == "No minute: silver.instruments knows nothing that carried the ticker NOPE that day."
     assert later is not None
     assert "nobody traded, the last minute before ends 13:32:00 UTC and there is none after" in later
     assert night == "No minute: the exchange is closed then, and prints outside every session build no bar."
