@@ -34,7 +34,7 @@ demo: setup ## One simulated session from stream to tables on this machine, no a
 test: setup ## Fast tests: unit, and Spark with Delta on local disk
 	$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder -m "not itest and not nightly" $(ARGS)
 
-itest: setup .work/jars/dynamodb/.stamp ## Tests that start real processes and servers
+itest: setup .work/jars/dynamodb/.stamp ## Tests that start real processes and servers, and the long ones
 	$(PYTEST) -m "itest and not nightly" $(ARGS) || $(NO_TESTS_YET)
 
 nightly: setup ## Tests too long for every day

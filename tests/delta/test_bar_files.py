@@ -33,6 +33,7 @@ def files_of(stage: Direct) -> set[str]:
     return set(DeltaTable(stage.lake.path(BARS)).file_uris())
 
 
+@pytest.mark.itest
 def test_files_of_bars_that_have_ended_are_not_written_again(
     spark: SparkSession, empty_lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

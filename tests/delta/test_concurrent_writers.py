@@ -45,6 +45,7 @@ def trades_in_bars(lake: Lake) -> int:
     return sum(row[0] for row in lake.read(BARS).where("interval = '1s'").select("trades").collect())
 
 
+@pytest.mark.itest
 def test_of_writers_that_merge_at_once_each_is_whole_or_fails_clearly_and_may_be_repeated(
     direct: Direct, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -74,6 +75,7 @@ def test_of_writers_that_merge_at_once_each_is_whole_or_fails_clearly_and_may_be
     assert trades_in_bars(direct.lake) == WRITERS * PRINTS
 
 
+@pytest.mark.itest
 def test_upkeep_that_loses_a_race_says_so_and_leaves_the_stream_running(
     direct: Direct, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -76,6 +76,7 @@ def test_small_files_are_packed_and_only_old_files_nobody_needs_are_deleted(thin
     assert [things.read(THINGS, version=version).count() for version in range(4)] == [0, 10, 20, 30]
 
 
+@pytest.mark.itest
 def test_a_running_stream_lives_through_optimize_and_vacuum_and_reads_every_row_once(
     things: Lake, tmp_path: Path
 ) -> None:
@@ -186,6 +187,7 @@ def wait_for_jobs(spark: SparkSession) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.itest
 def test_a_stream_that_packs_its_own_files_stays_exact_and_tells_of_every_batch(
     spark: SparkSession, empty_lake: Path, tmp_path: Path
 ) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pytest
 from deltalake import DeltaTable
 
 from lakehouse.maintenance import compact
@@ -32,6 +33,7 @@ class Reader(threading.Thread):
             self.reads += 1
 
 
+@pytest.mark.itest
 def test_every_read_during_merges_and_upkeep_equals_the_oracle_after_some_batch_and_none_goes_back(
     operated: Played, tmp_path: Path
 ) -> None:

@@ -77,7 +77,10 @@ def test_lost_checkpoints_are_replayed_from_bronze_alone_and_change_nothing(firs
     assert differences(actual_bars(first.root), actual_bars(alone.root)) == []
 
 
-@pytest.mark.parametrize(("size", "speed"), [(1, 10), (7, 0), (1000, 10)])
+@pytest.mark.parametrize(
+    ("size", "speed"),
+    [(1, 10), *(pytest.param(size, speed, marks=pytest.mark.itest) for size, speed in ((7, 0), (1000, 10)))],
+)
 def test_any_speed_and_size_of_batches_shuffled_and_re_sent_give_the_same_gold(
     first: Streamed, spark: SparkSession, empty_lake: Path, tmp_path: Path, size: int, speed: float
 ) -> None:

@@ -74,6 +74,7 @@ def test_what_passes_now_comes_to_silver_and_bars_and_is_counted_once(operated: 
     assert (played.lake.version(TRADES), played.lake.version(QUARANTINE)) == before
 
 
+@pytest.mark.itest
 @pytest.mark.parametrize("point", ["reprocess.after_silver", "reprocess.after_quarantine"])
 def test_a_run_that_died_after_silver_is_finished_by_the_next_without_counting_twice(
     operated: Played, point: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -92,6 +93,7 @@ def test_a_run_that_died_after_silver_is_finished_by_the_next_without_counting_t
     assert unconserved(played) == []
 
 
+@pytest.mark.itest
 def test_a_run_that_died_before_silver_leaves_nothing_behind_and_is_done_anew(
     operated: Played, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -86,6 +86,7 @@ def recompute_through(told: Direct, batch: int) -> None:
     whole_days.rebuild_bars(told.lake, days, batch, bar_rules(told.rules, told.settings), now=NOW, tasks=1)
 
 
+@pytest.mark.itest
 def test_cancels_merged_instead_of_recomputed_are_caught(told: Direct, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bars, "stale_days", lambda *_: [])
 
@@ -94,6 +95,7 @@ def test_cancels_merged_instead_of_recomputed_are_caught(told: Direct, monkeypat
     assert any("gold.bars" in line for line in told.differences())
 
 
+@pytest.mark.itest
 def test_a_recompute_whose_reach_is_ignored_is_caught(told: Direct, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bars, "held_bars", lambda *_: ())
 
@@ -104,6 +106,7 @@ def test_a_recompute_whose_reach_is_ignored_is_caught(told: Direct, monkeypatch:
     assert any("gold.bars" in line for line in told.differences())
 
 
+@pytest.mark.itest
 def test_bars_merged_without_a_transaction_name_are_caught(told: Direct, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bars, "merge_bars", without_transaction(bars.merge_bars))
 

@@ -77,6 +77,7 @@ def test_batches_whose_commit_entries_are_lost_are_repeated_without_effect(strea
     assert conservation_differences(copy.root, copy.expected().counts) == []
 
 
+@pytest.mark.itest
 def test_all_three_checkpoints_lost_are_refused_then_repaired_by_a_replay(streamed: Streamed, tmp_path: Path) -> None:
     copy = streamed.copy(tmp_path)
     shutil.rmtree(copy.settings.paths.checkpoints)
@@ -137,6 +138,7 @@ def test_a_second_runner_is_refused_while_the_first_holds_the_lease(streamed: St
         copy.drain(["refine"])
 
 
+@pytest.mark.itest
 def test_bars_that_begin_with_a_long_history_are_recomputed_first_and_streamed_from_there(
     spark: SparkSession, empty_lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

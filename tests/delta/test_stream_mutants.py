@@ -93,6 +93,7 @@ def prints_here(records: DataFrame, rules: Rules, wanted: Wanted, *, batch: int)
     return records.sparkSession.createDataFrame(pa.Table.from_batches(rows))
 
 
+@pytest.mark.itest
 def test_a_healthy_pipeline_comes_through_deaths_and_repeats_unchanged(stage: Direct) -> None:
     play(stage)
 
@@ -117,12 +118,14 @@ def test_batches_that_die_at_every_point_and_are_repeated_end_up_equal_to_the_or
     assert len(points) >= 5
 
 
+@pytest.mark.itest
 def test_a_healthy_pipeline_comes_through_a_replay_unchanged(stage: Direct) -> None:
     play_replay(stage)
 
     assert stage.differences(tables=["silver"]) == []
 
 
+@pytest.mark.itest
 def test_a_plain_append_without_transaction_names_is_caught(stage: Direct, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(BatchName, "transaction", lambda *_: {})
 
@@ -131,6 +134,7 @@ def test_a_plain_append_without_transaction_names_is_caught(stage: Direct, monke
     assert stage.differences(tables=["silver"])
 
 
+@pytest.mark.itest
 def test_a_pipeline_that_does_not_de_duplicate_is_caught(stage: Direct, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(refine, "second_copies", lambda *_: np.empty(0, np.int64))
 
@@ -139,6 +143,7 @@ def test_a_pipeline_that_does_not_de_duplicate_is_caught(stage: Direct, monkeypa
     assert any("silver.trades: only actual" in line for line in stage.differences(tables=["silver"]))
 
 
+@pytest.mark.itest
 def test_a_memory_that_forgets_what_a_run_wrote_is_caught(stage: Direct, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Seen, "add", lambda *_: None)
 
@@ -148,6 +153,7 @@ def test_a_memory_that_forgets_what_a_run_wrote_is_caught(stage: Direct, monkeyp
     assert any("silver.trades: only actual" in line for line in stage.differences(tables=["silver"]))
 
 
+@pytest.mark.itest
 def test_a_de_duplication_that_sees_its_own_batch_is_caught(stage: Direct, monkeypatch: pytest.MonkeyPatch) -> None:
     pinned = Seen.holds
 
@@ -161,6 +167,7 @@ def test_a_de_duplication_that_sees_its_own_batch_is_caught(stage: Direct, monke
     assert stage.differences(tables=["silver"])
 
 
+@pytest.mark.itest
 def test_a_constant_transaction_name_loses_a_replay_and_is_caught(
     stage: Direct, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,6 +181,7 @@ def test_a_constant_transaction_name_loses_a_replay_and_is_caught(
     assert any("silver.trades: only expected" in line for line in stage.differences(tables=["silver"]))
 
 
+@pytest.mark.itest
 def test_a_removed_nan_gate_is_caught(stage: Direct, monkeypatch: pytest.MonkeyPatch) -> None:
     finite = print_checks.micros
     monkeypatch.setattr(print_checks, "_is_sane", lambda *_: True)
@@ -187,6 +195,7 @@ def test_a_removed_nan_gate_is_caught(stage: Direct, monkeypatch: pytest.MonkeyP
     assert any("silver.trades: only actual" in line for line in stage.differences(tables=["silver"]))
 
 
+@pytest.mark.itest
 def test_a_removed_guard_against_future_times_is_caught(stage: Direct) -> None:
     stage.rules = replace(stage.rules, future_tolerance_ms=10**15)
 
