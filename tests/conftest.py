@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,11 +18,13 @@ from lakehouse.settings import Paths, Settings, SparkSettings
 
 SHARED_DATA = Path(os.environ.get("TICKHOUSE_SHARED_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 
-# Tiny frames: compiling code for them, by Spark or by the JVM's second compiler, costs more than it ever saves.
+# Tiny frames: compiling code for them, by Spark or by the JVM's second compiler, costs more than it ever saves; what
+# dies young dies in a young generation of half the heap, and classes of pinned jars need no verifying.
 QUICK = {
     "spark.ui.showConsoleProgress": "false",
     "spark.driver.extraJavaOptions": (
-        "-Duser.timezone=UTC -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m"
+        "-Duser.timezone=UTC -XX:+UseSerialGC -XX:NewRatio=1 -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m "
+        "-XX:-UsePerfData -XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote"
     ),
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
@@ -60,12 +63,23 @@ def settings(tmp_path: Path) -> Settings:
     )
 
 
+def made_once(folder: Path, make: Callable[[Path], object]) -> Path:
+    """A folder that the first of several processes makes, while the others wait for it."""
+    with folder.with_name(f"{folder.name}.lock").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        if not folder.exists():
+            draft = folder.with_name(f"{folder.name}.draft")
+            make(draft)
+            draft.rename(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def empty_lake(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A lake with every declared table and no rows, made once; tests get copies (creating one takes seconds)."""
-    root = tmp_path_factory.mktemp("empty") / "lake"
-    Lake(spark, str(root)).create_all()
-    return root
+    """A lake with every declared table and no rows, made once a run; tests get copies (creating one takes seconds)."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    return made_once(shared / "empty_lake", lambda root: Lake(spark, str(root)).create_all())
 
 
 @pytest.fixture

@@ -95,6 +95,7 @@ def test_a_date_waits_whole_while_a_cancel_about_it_is_not_folded(
     assert report.waiting == of_that_date > 0
 
 
+@pytest.mark.itest
 def test_rebuilt_bars_equal_the_oracle_and_need_no_stream_to_be_compared(
     operated: Played, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -114,6 +114,7 @@ def test_a_split_is_no_signal_and_beta_is_measured_against_the_index(full: Lake)
     assert itself.where("abs(beta - 1) > 1e-9").isEmpty() and not itself.isEmpty()
 
 
+@pytest.mark.itest
 def test_rows_of_bars_that_are_gone_go_and_other_dates_stay(full: Lake) -> None:
     build(full, plan_of(full))
     full.delta(BARS).delete(f"session_date = DATE '{DAYS[7]}' AND instrument_id = '{X}'")

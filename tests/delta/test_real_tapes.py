@@ -156,6 +156,7 @@ def tapes(spark: SparkSession, empty_lake: Path, shared_data: Path, tmp_path_fac
     return taped(spark, empty_lake, tmp_path_factory.mktemp("tapes"), lean, [*morning, *odd])
 
 
+@pytest.mark.itest
 def test_every_print_of_the_tapes_is_conserved(tapes: Taped) -> None:
     history = silver_history(tapes.streamed.lake)
 
@@ -165,10 +166,12 @@ def test_every_print_of_the_tapes_is_conserved(tapes: Taped) -> None:
     assert tapes.prints > 20_000
 
 
+@pytest.mark.itest
 def test_silver_and_bars_of_every_interval_equal_the_oracle(tapes: Taped) -> None:
     assert tapes.differences() == []
 
 
+@pytest.mark.itest
 def test_a_morning_of_ibm_and_bac_gives_the_vendors_minutes(tapes: Taped) -> None:
     minutes, volume, prices = tapes.agreement([DAY], MORNING_ENDS)
 
@@ -177,6 +180,7 @@ def test_a_morning_of_ibm_and_bac_gives_the_vendors_minutes(tapes: Taped) -> Non
     assert prices >= 0.995
 
 
+@pytest.mark.itest
 def test_apples_split_is_a_crash_in_raw_bars_and_none_in_adjusted_ones(tapes: Taped) -> None:
     create_views(tapes.streamed.lake)
     closes = {
@@ -195,6 +199,7 @@ def test_apples_split_is_a_crash_in_raw_bars_and_none_in_adjusted_ones(tapes: Ta
     assert abs(adjusted) < 0.02
 
 
+@pytest.mark.itest
 def test_the_half_day_before_christmas_closes_its_last_regular_bars_at_one(tapes: Taped) -> None:
     rows = delta_rows(
         tapes.streamed.root, "gold.bars",
@@ -207,6 +212,7 @@ def test_the_half_day_before_christmas_closes_its_last_regular_bars_at_one(tapes
     assert "13:00" < ends["1m", "post"] <= "17:00"
 
 
+@pytest.mark.itest
 def test_news_corp_and_fox_are_one_instrument_under_two_tickers(tapes: Taped) -> None:
     rows = delta_rows(
         tapes.streamed.root, "gold.bars",

@@ -58,6 +58,7 @@ def test_every_story_ends_as_told_when_all_comes_in_one_batch(told: Direct) -> N
     assert_well_told(told)
 
 
+@pytest.mark.itest
 def test_rows_a_recompute_already_holds_are_not_counted_again_when_they_are_streamed(told: Direct) -> None:
     told.fold(0, silver=[0])
     recompute_through(told, 1)

@@ -32,6 +32,7 @@ from streaming.bars import BarState, first_state
 from streaming.judge import Rules
 from streaming.refine import BatchName
 from streaming.rules import bar_rules, read_rules
+from tests.conftest import made_once
 from tests.faults.oracle import Answer, Counts, answer, bronze_records, lake_differences
 from tests.faults.reference import load_reference, reference, write_dialects
 
@@ -156,17 +157,15 @@ class Direct:
 
 
 def harness_lake(spark: SparkSession, empty_lake: Path, to: Path) -> Lake:
-    """A lake of one's own with every table empty but for the harness' reference data, which is loaded once a
-    session.
-    """
-    template = empty_lake.parent / "harness"
-    if not template.exists():
-        aside = empty_lake.parent / "harness-draft"
-        shutil.copytree(empty_lake, aside)
-        load_reference(Lake(spark, str(aside)))
-        aside.rename(template)
+    """A lake of one's own with every table empty but for the harness' reference data, which is loaded once a run."""
+    template = made_once(empty_lake.with_name("harness_lake"), lambda aside: _with_reference(spark, empty_lake, aside))
     shutil.copytree(template, to)
     return Lake(spark, str(to))
+
+
+def _with_reference(spark: SparkSession, empty_lake: Path, to: Path) -> None:
+    shutil.copytree(empty_lake, to)
+    load_reference(Lake(spark, str(to)))
 
 
 def committed_counts(root: Path | str) -> list[dict[str, int]]:
