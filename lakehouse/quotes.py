@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from pyarrow import csv
 from pyspark.sql import functions as F
 
+from lakehouse.arrow_frames import frame_of
 from lakehouse.backfill import Wanted
 from lakehouse.errors import SettingsError
 from lakehouse.lake import Lake
@@ -186,4 +187,4 @@ def held_days(lake: Lake, instrument_id: str) -> set[date]:
 def append_quotes(lake: Lake, file: QuoteFile, quotes: Quotes) -> None:
     """Append a file's rows, once: Delta leaves out a transaction whose name it has seen."""
     name = {"txnAppId": f"load_quotes:{FEED}:{file.ticker}:{file.day}", "txnVersion": "0"}
-    lake.append(QUOTES, lake.spark.createDataFrame(quotes.rows, QUOTES.schema), **name)
+    lake.append(QUOTES, frame_of(lake.spark, quotes.rows, QUOTES.schema), **name)

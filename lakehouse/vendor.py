@@ -19,6 +19,7 @@ from pyarrow import csv
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from lakehouse.arrow_frames import frame_of
 from lakehouse.errors import SettingsError
 from lakehouse.gold_bars import SAME_BAR, bounds_of
 from lakehouse.lake import Lake
@@ -218,7 +219,7 @@ def decimals(micros: Longs, kind: pa.DataType) -> pa.Array:
 def vendor_frame(spark: SparkSession, bars: Sequence[VendorBars]) -> DataFrame:
     """Vendor bars as one frame in the shape of gold.bars."""
     table = pa.concat_tables([BARS_SCHEMA.empty_table(), *(one.bars for one in bars)])
-    return spark.createDataFrame(table, BARS.schema)
+    return frame_of(spark, table, BARS.schema)
 
 
 def merge_vendor_bars(lake: Lake, bars: DataFrame) -> Effects:

@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from lakehouse.arrow_frames import frame_of
 from lakehouse.bars import PARTIAL, PARTIAL_DDL, PRINT_COLUMNS, BarRules
 from lakehouse.clock import to_ms
 from lakehouse.crashpoints import crashpoint
@@ -123,7 +124,7 @@ def _staged(lake: Lake, days: tuple[date, ...], through_batch: int, rules: BarRu
     pieces = _run(lake, lambda number: pieces_of(staging, number, contested), len(stretches), PARTIAL_DDL).toArrow()
     keys = F.broadcast(lake.spark.createDataFrame(pa.table({HASH: contested})))
     rest = shared.join(keys, on=HASH, how="left_anti").drop(HASH)
-    return own.unionByName(rest).unionByName(combined(lake.spark.createDataFrame(pieces)))
+    return own.unionByName(rest).unionByName(combined(frame_of(lake.spark, pieces)))
 
 
 def _run(lake: Lake, task: Callable[[int], Iterator[pa.RecordBatch]], count: int, ddl: str) -> DataFrame:

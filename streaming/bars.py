@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from lakehouse.arrow_frames import frame_of
 from lakehouse.bars import PRINT_COLUMNS, BarRules
 from lakehouse.clock import Clock, to_ms
 from lakehouse.crashpoints import crashpoint
@@ -84,7 +85,7 @@ def bars_batch(
     bars = with_recomputed(lake, partials, stale, facts, rules)
     crashpoint("bars.before_merge")
     if bars.num_rows:
-        source, bounds = lake.spark.createDataFrame(bars), bounds_of_table(bars)
+        source, bounds = frame_of(lake.spark, bars), bounds_of_table(bars)
         merge_bars(lake, source, name.transaction(BARS.full_name), bounds=bounds, grace_ms=rules.grace_ms, now=now)
     crashpoint("bars.after_merge")
     if stale:

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from pyspark import TaskContext
 from pyspark.sql import DataFrame
 
+from lakehouse.arrow_frames import frame_of
 from lakehouse.errors import SourceError
 from lakehouse.kernels.fingerprints import Points
 from lakehouse.tables import Table
@@ -104,7 +105,7 @@ def refusals_of(records: DataFrame, told: Told, rules: Rules, wanted: Wanted, *,
     """The rows for quarantine: those the driver was told of, else judged again."""
     if told.refusals is not None:
         rows = _for_quarantine(told.refusals, wanted, rules, batch)
-        return records.sparkSession.createDataFrame(rows)
+        return frame_of(records.sparkSession, rows)
     shaped = partial(refuse_again, rules=rules, wanted=wanted, batch=batch)
     return in_arrow(records.select(*NEEDED), shaped, plain_ddl(QUARANTINE))
 
