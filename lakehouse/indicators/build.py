@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from lakehouse.indicators.parameters import IndicatorsFile
@@ -84,7 +84,7 @@ def bars_with_history(lake: Lake, plan: Plan, version: int) -> DataFrame:
     return with_history(lake.read(BARS, version=version), plan)
 
 
-def with_history(bars: DataFrame, plan: Plan, chosen: str = "TRUE") -> DataFrame:
+def with_history(bars: DataFrame, plan: Plan, chosen: Column | str = "TRUE") -> DataFrame:
     """The same of bars read already, for the series that `chosen` holds for; the index is looked for in all of them."""
     wanted = bars.where(F.col("interval").isin(list(plan.file.intervals)))
     until = wanted.where(f"session_date <= {_day(plan.last)}")
