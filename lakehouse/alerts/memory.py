@@ -63,7 +63,7 @@ def _remind(engine: Engine, kept: dict[str, Any]) -> None:
     versions = {rule.name: rule.version for rule, _ in engine.watchers}
     engine.put_back(
         {
-            (rule, subject, side): Machine(*values[:-1], tuple(values[-1]))
+            (rule, subject, side): Machine._make([*values[:-1], tuple(values[-1])])
             for rule, subject, side, version, values in kept["machines"]
             if versions.get(rule) == version
         }

@@ -1,4 +1,4 @@
-"""What is there to be looked at: prints of silver.trades that one version of gold.bars holds, and the clock of the data."""
+"""What there is to look at: prints of silver.trades that a version of gold.bars holds, and the clock of the data."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Reach:
-    """How far a version of gold.bars reaches in silver; of the last batch it holds so many prints, None: all of them."""
+    """How far a version of gold.bars reaches in silver, and how many prints of that last batch it holds (None: all)."""
 
     version: int
     through: int
@@ -114,7 +114,7 @@ def due_trades(prints: pa.Table, step: Step, memory: Memory) -> Iterator[Trade]:
     wanted = pc.and_(pc.and_(is_due, moves_last), pc.equal(prints["kind"], "trade"))
     rows = prints.filter(wanted).sort_by([("received_ms", "ascending"), ("ord", "ascending")])
     names = ("symbol", "session_date", "session", "ord", "traded_ms", "received_ms", "price_micros")
-    return (Trade(*cells, True) for cells in zip(*(rows[name].to_pylist() for name in names), strict=True))
+    return (Trade._make((*cells, True)) for cells in zip(*(rows[name].to_pylist() for name in names), strict=True))
 
 
 def unseen_from(prints: pa.Table, step: Step) -> int:
