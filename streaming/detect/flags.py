@@ -65,7 +65,7 @@ def update_flags(
             day_number(day), judgement.rules, judgement.sessions, known_instruments(lake, day), closed_ms,
             judgement.scorer,
         )  # fmt: skip
-        rows = flags_of_day(over, day, known, work, tasks=judgement.tasks).toArrow()
+        rows = flags_of_day(over, day, known, work, tasks=judgement.tasks).toArrow().combine_chunks()
         flags = lake.spark.createDataFrame(rows, ANOMALIES.schema)
         replace_flags(lake, day, flags, name.transaction(f"{ANOMALIES.full_name}/{day}"))
         found += (Flag(*row) for row in flags.selectExpr(*FLAG_COLUMNS).collect())

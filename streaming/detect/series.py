@@ -91,10 +91,13 @@ def computed_rows(
     pairs = [rows_since(group, plan, anew[group["interval"][0].as_py()].since_ms) for group in groups_of(ordered)]
     tables = zip(*pairs, strict=True) if pairs else ([], [])
     schemas = (INDICATORS_SCHEMA, SIGNALS_SCHEMA)
-    indicators, signals = (
-        pa.concat_tables([schema.empty_table(), *found]) for schema, found in zip(schemas, tables, strict=True)
-    )
+    indicators, signals = (_joined(found, schema) for schema, found in zip(schemas, tables, strict=True))
     return indicators, signals
+
+
+def _joined(tables: Iterable[pa.Table], schema: pa.Schema) -> pa.Table:
+    """Tables as one, in one piece: Spark reads an Arrow table only up to its first piece without rows."""
+    return pa.concat_tables([schema.empty_table(), *tables]).combine_chunks()
 
 
 def _in_stretches(anew: Mapping[str, Stretch]) -> Column:

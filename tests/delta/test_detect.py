@@ -9,18 +9,20 @@ import pytest
 from pyspark.sql import SparkSession
 
 from lakehouse.indicators.compute import NAMES
-from lakehouse.settings import Settings
+from lakehouse.settings import Paths, Settings
 from lakehouse.tables.gold import ALERTS, ANOMALIES, INDICATORS, SIGNALS
 from tests.delta.detected import Exchange, contents, cut, tape
+
+
+def settings_below(root: Path) -> Settings:
+    """Settings whose every path lies below a folder."""
+    return Settings.model_validate({"paths": {name: str(root / name) for name in Paths.model_fields}})
 
 
 @pytest.fixture(scope="module")
 def played(spark: SparkSession, empty_lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Exchange:
     """An exchange whose last session has come to gold.bars in eight batches."""
-    root = tmp_path_factory.mktemp("played")
-    paths = {name: str(root / name) for name in ("checkpoints", "landing", "archive", "logs")}
-    settings = Settings.model_validate({"paths": {**paths, "warehouse": str(root / "warehouse")}})
-    made = Exchange.fresh(spark, empty_lake, settings)
+    made = Exchange.fresh(spark, empty_lake, settings_below(tmp_path_factory.mktemp("played")))
     made.play(cut(tape(), 180))
     return made
 
@@ -63,3 +65,20 @@ def test_one_step_gives_what_the_batch_builds_give(played: Exchange, in_batch: E
     assert {rule for _, rule, _ in expected} == {"jump", "surge", "cross", "odd", "loss"}
     assert alerts_of(live) == expected
     assert sorted(alert.alert_id for alert in live.told) == sorted(one for one, _, _ in expected)
+
+
+def test_any_steps_and_restarts_give_the_same(
+    spark: SparkSession, empty_lake: Path, in_batch: Exchange, tmp_path: Path
+) -> None:
+    live = Exchange.fresh(spark, empty_lake, settings_below(tmp_path))
+    batches = cut(tape(), 180)
+
+    for number, rows in enumerate(batches):
+        live.play([rows], first=number)
+        if number % 3 != 2:
+            live.detect(prints=1, keep_open=True)
+    live.detect(prints=1)
+
+    assert_same_tables(live, in_batch)
+    assert alerts_of(live) == {(alert.alert_id, alert.rule, alert.text) for alert in in_batch.dry_run()}
+    assert len(live.told) == len(alerts_of(live))
