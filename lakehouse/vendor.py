@@ -217,7 +217,8 @@ def decimals(micros: Longs, kind: pa.DataType) -> pa.Array:
 
 def vendor_frame(spark: SparkSession, bars: Sequence[VendorBars]) -> DataFrame:
     """Vendor bars as one frame in the shape of gold.bars."""
-    table = pa.concat_tables([BARS_SCHEMA.empty_table(), *(one.bars for one in bars)])
+    # In one piece: Spark reads an Arrow table only up to the first of its pieces without rows behind one with rows.
+    table = pa.concat_tables([BARS_SCHEMA.empty_table(), *(one.bars for one in bars)]).combine_chunks()
     return spark.createDataFrame(table, BARS.schema)
 
 

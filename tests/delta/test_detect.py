@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 from pyspark.sql import SparkSession
 
+from lakehouse import crashpoints
+from lakehouse.errors import CheckpointError
 from lakehouse.indicators.compute import NAMES
 from lakehouse.settings import Paths, Settings
 from lakehouse.tables.gold import ALERTS, ANOMALIES, INDICATORS, SIGNALS
-from tests.delta.detected import Exchange, contents, cut, tape
+from streaming.detect import flags, series, step, watch
+from tests.delta.detected import Exchange, a_print, contents, cut, tape
+from tests.faults.pipeline import Crash
+
+CRASHES = [point for point in crashpoints.POINTS if point.startswith("detect.")]
 
 
 def settings_below(root: Path) -> Settings:
@@ -82,3 +91,75 @@ def test_any_steps_and_restarts_give_the_same(
     assert_same_tables(live, in_batch)
     assert alerts_of(live) == {(alert.alert_id, alert.rule, alert.text) for alert in in_batch.dry_run()}
     assert len(live.told) == len(alerts_of(live))
+
+
+@contextmanager
+def death_at(point: str) -> Iterator[None]:
+    """The process dies when it passes this crash point."""
+
+    def die(name: str) -> None:
+        if name == point:
+            raise Crash(name)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (flags, series, step, watch):
+            patch.setattr(module, "crashpoint", die)
+        with pytest.raises(Crash):
+            yield
+
+
+def test_a_detector_that_dies_at_every_point_loses_nothing_and_tells_nothing_twice(
+    played: Exchange, in_batch: Exchange, tmp_path: Path
+) -> None:
+    live = played.copy(tmp_path)
+
+    for point in CRASHES:
+        with death_at(point):
+            live.detect(prints=1)
+    live.detect()
+
+    assert_same_tables(live, in_batch)
+    ids = {alert.alert_id for alert in in_batch.dry_run()}
+    assert {one for one, _, _ in alerts_of(live)} == ids == {alert.alert_id for alert in live.told}
+
+
+def test_late_prints_and_cancels_bring_older_rows_up_to_date(
+    spark: SparkSession, empty_lake: Path, tmp_path: Path
+) -> None:
+    live = Exchange.fresh(spark, empty_lake, settings_below(tmp_path / "live"))
+    rows = tape()
+    early = next(row for row in rows if row["symbol"] == "A" and row["traded_at"].minute == 3)
+    started_ms = round(rows[0]["traded_at"].timestamp() * 1000)
+    late = [
+        a_print("I-A", started_ms + 610_000, 120.0, 5.0, trade_id="late", delay_ms=2_400_000),
+        a_print("I-D", started_ms + 660_000, 50.0, 900.0, trade_id="late-d", delay_ms=2_400_000),
+        a_print(
+            "I-A", started_ms + 3_000_000, 1.0, 1.0, trade_id="off", delay_ms=10, kind="cancel", ref=early["trade_id"]
+        ),
+    ]
+
+    live.play([rows[:1200]])
+    live.detect(keep_open=True)
+    live.play([[*late, *rows[1200:]]], first=1)
+    live.detect()
+
+    batch = live.copy(tmp_path / "batch")
+    batch.build_in_batch()
+    assert_same_tables(live, batch)
+
+
+def test_a_lost_checkpoint_is_refused_and_a_replay_tells_nothing_anew(played: Exchange, tmp_path: Path) -> None:
+    live = played.copy(tmp_path)
+    live.detect()
+    told, tables = len(live.told), [contents(live.lake, table) for table in (INDICATORS, ANOMALIES)]
+    shutil.rmtree(live.settings.paths.checkpoints)
+
+    with pytest.raises(CheckpointError, match="detect"):
+        live.detect()
+    live.detect(allow_replay=True)
+
+    assert {alert.alert_id for alert in live.told[told:]} == {alert.alert_id for alert in live.told[:told]}
+    assert len(alerts_of(live)) == told
+    assert [contents(live.lake, table).num_rows for table in (INDICATORS, ANOMALIES)] == [
+        one.num_rows for one in tables
+    ]
