@@ -20,7 +20,7 @@ from rich.table import Table as Grid
 
 from jobs import cli
 from jobs._alerting import outbox_of, read_conf, trust_of
-from lakehouse.alert_history import READERS, splits
+from lakehouse.alert_history import READERS, bars, splits
 from lakehouse.alerts.conf import AlertConf
 from lakehouse.alerts.engine import Engine
 from lakehouse.alerts.lifecycle import Alert
@@ -105,9 +105,9 @@ def dry_run(
 
 def rows_of(lake: Lake, kind: type, first: date, last: date, trust: Trust) -> Iterator[Row]:
     """The rows a rule reads, bars of thin feeds marked as `detect` marks them."""
-    rows = READERS[kind](lake, first, last)
-    bars = (row for row in rows if isinstance(row, Bar))
-    return read_thin_feeds(lake, first, last, trust).marked(bars) if kind is Bar else rows
+    if kind is Bar:
+        return read_thin_feeds(lake, first, last, trust).marked(bars(lake, first, last))
+    return READERS[kind](lake, first, last)
 
 
 def as_grid(alerts: Sequence[Alert], zone: ZoneInfo) -> Grid:

@@ -119,12 +119,14 @@ def detect_until(
 def work_of(lake: Lake, settings: Settings, publish: Publish, generation: int, scorer: Scorer | None) -> Work:
     """What every step needs, from conf and the reference tables."""
     file = load_indicators(CONF / settings.reference.indicators)
+    hours = settings.detect.tell_hours
+    tell_ms = None if hours is None else round(hours * 3_600_000)
     sessions = read_sessions(lake, settings.reference.exchange)
     return Work(
         lake=lake,
         parameters=Parameters(file, {name: load_watchlist(CONF / name).tickers for name in file.watchlists}),
         judgement=Judgement(AnomalyRules(), sessions, settings.spark.shuffle_partitions, scorer),
-        watch=Watch(read_conf(settings), trust_of(settings), publish),
+        watch=Watch(read_conf(settings), trust_of(settings), publish, tell_ms),
         grace_ms=round(settings.stream.grace_seconds * 1000),
         generation=generation,
     )

@@ -36,15 +36,23 @@ class ThinFeeds:
     trust: Trust = Trust()
     cards: Mapping[str, Sequence[Card]] = field(default_factory=dict)
     missed: Mapping[tuple[str, date], Sequence[Span]] = field(default_factory=dict)
+    _found: dict[tuple[str, date], list[Scorecard]] = field(default_factory=dict, init=False, compare=False)
 
     def refusal(self, symbol: str, day: date, until_ms: int) -> str | None:
         """Why the volume of a symbol is not to be trusted at an instant of a date, None where it is."""
-        known = self.cards.get(symbol, ())
-        days = sorted({on for on, _ in known if on < day})[-self.trust.sessions :]
-        recent = [card for on, card in known if on in days]
         spans = [(since, min(until, until_ms)) for since, until in self.missed.get((symbol, day), ())]
         missed_ms = sum(max(0, until - since) for since, until in spans)
-        return volume_refusal(recent, -(-missed_ms // MINUTE_MS), least_coverage=self.trust.least_coverage)
+        recent, least = self._recent(symbol, day), self.trust.least_coverage
+        return volume_refusal(recent, -(-missed_ms // MINUTE_MS), least_coverage=least)
+
+    def _recent(self, symbol: str, day: date) -> list[Scorecard]:
+        """The scorecards of the last sessions before a date; they are asked for bar by bar."""
+        place = (symbol, day)
+        if place not in self._found:
+            known = self.cards.get(symbol, ())
+            days = sorted({on for on, _ in known if on < day})[-self.trust.sessions :]
+            self._found[place] = [card for on, card in known if on in days]
+        return self._found[place]
 
     def marked(self, bars: Iterable[Bar]) -> Iterator[Bar]:
         """Bars with `is_thin` where their volume is not to be trusted."""

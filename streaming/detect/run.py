@@ -6,6 +6,7 @@ pins them together, so steps are numbered, planned and recorded here (DECISIONS 
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -15,7 +16,7 @@ from lakehouse.alert_ledger import merge_alerts
 from lakehouse.alerts.engine import Engine
 from lakehouse.alerts.lifecycle import Alert
 from lakehouse.clock import Clock, to_ms
-from lakehouse.errors import LeaseError
+from lakehouse.errors import LeaseError, TickhouseError
 from lakehouse.settings import DetectSettings
 from streaming.detect.memory import LONG_AGO, Memory, Step, Steps
 from streaming.detect.source import Reach, reach_of, waiting
@@ -23,6 +24,7 @@ from streaming.detect.step import Work, closed_ms, run_step
 from streaming.detect.touched import over
 from streaming.detect.watch import Interrupted
 
+LOGGER = logging.getLogger("tickhouse.detect")
 DAY_MS = 86_400_000
 Report = Callable[[Step, dict[str, int], int], None]
 Told = Callable[[], Iterable[Alert]]
@@ -154,10 +156,14 @@ class Detector:
 
     def fold_told(self) -> int:
         """Bring alerts that others put into the outbox into gold.alerts; those that are there stay as they are."""
-        alerts = list(self.told())
+        self._folded_ms = self._now_ms()
+        try:
+            alerts = list(self.told())
+        except TickhouseError as error:
+            LOGGER.warning("alerts that others told of are folded later: %s", error)
+            return 0
         if alerts:
             merge_alerts(self.work.lake, alerts, ())
-        self._folded_ms = self._now_ms()
         return len(alerts)
 
     def _fold_now_and_then(self) -> None:

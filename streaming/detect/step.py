@@ -60,7 +60,7 @@ def run_step(
     days = memory.days | {bar.day for bar in due}
     found = Seen(prints, due, _series(work, step, memory, due), _flags(work, step, days))
     alerts = told_by_rules(work.lake, engine, rows_in_order(work, step, memory, found, engine))
-    told = hand_over(alerts, work.watch.publish, stop)
+    told = hand_over(work.watch.news(alerts, step.now_ms), work.watch.publish, stop)
     after = Memory(
         through=step.through,
         read_from=unseen_from(prints, step) if prints.num_rows else step.through + 1,

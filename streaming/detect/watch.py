@@ -40,11 +40,15 @@ class Interrupted(TickhouseError):
 
 @dataclass(frozen=True)
 class Watch:
-    """Rules, what a volume must show for itself to be believed, and whom alerts are handed to."""
+    """Rules, what a volume must show for itself to be believed, and whom alerts are handed to.
+
+    Of an alert that fired longer than `tell_ms` ago nobody is told; None: of each somebody is.
+    """
 
     conf: AlertConf
     trust: Trust
     publish: Publish
+    tell_ms: int | None = None
     refused: set[tuple[str, date]] = field(default_factory=set)
 
     @property
@@ -61,6 +65,10 @@ class Watch:
                 why = feeds.refusal(bar.symbol, bar.session_date, bar.end_ms)
                 LOGGER.warning("%s %s: no alert on volume: %s. See `tickhouse feed-health`.", *place, why)
             yield bar
+
+    def news(self, alerts: Sequence[Alert], now_ms: int) -> list[Alert]:
+        """The alerts that are fresh enough to be told."""
+        return [alert for alert in alerts if self.tell_ms is None or now_ms - alert.fired_ms <= self.tell_ms]
 
     def engine(self, lake: Lake, memory: str) -> Engine:
         """An engine that goes on where the one before it stood."""
