@@ -19,7 +19,7 @@ from lakehouse.clock import Clock, to_ms
 from lakehouse.errors import LeaseError, TickhouseError
 from lakehouse.settings import DetectSettings
 from streaming.detect.memory import LONG_AGO, Memory, Step, Steps
-from streaming.detect.source import Reach, reach_of, waiting
+from streaming.detect.source import Reach, has_version, reach_of, waiting
 from streaming.detect.step import Work, closed_ms, run_step
 from streaming.detect.touched import over
 from streaming.detect.watch import Interrupted
@@ -45,6 +45,7 @@ class Detector:
     memory: Memory = field(init=False)
     _quiet_since_ms: int = field(init=False)
     _folded_ms: int = field(default=LONG_AGO, init=False)
+    _seen_all_of: int | None = field(default=None, init=False)
     _engine: tuple[int, Engine] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -97,8 +98,11 @@ class Detector:
 
     def next_step(self) -> Step | None:
         """What has come since the last step; None where nothing has."""
+        if self._seen_all_of is not None and not has_version(self.work.lake, self._seen_all_of + 1):
+            return None
         reach = reach_of(self.work.lake)
         found = waiting(self.work.lake, self.memory, reach, prints_at_most=self.settings.prints_per_step)
+        self._seen_all_of = reach.version if found is None else None
         if found is None:
             return None
         newest = max(found.newest_ms, self.memory.newest_ms)

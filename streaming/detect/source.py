@@ -36,6 +36,11 @@ class Reach:
     of_last: int | None
 
 
+def has_version(lake: Lake, version: int) -> bool:
+    """Whether gold.bars has got a version; asked far more often than there is one, so no log is read for it."""
+    return lake.files.exists(f"{lake.path(BARS)}/_delta_log/{version:020d}.json")
+
+
 def reach_of(lake: Lake) -> Reach:
     """The reach of the newest version, as the commits of the stream say it."""
     for commits in (RECENT_COMMITS, None):

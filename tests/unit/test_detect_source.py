@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -10,6 +11,9 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lakehouse.anomalies.build import is_settled
+from lakehouse.anomalies.judge import judge_bars
+from lakehouse.anomalies.rules import AnomalyRules
 from lakehouse.bars import BarRules
 from lakehouse.fold import as_plain, fold_table
 from lakehouse.reference.calendar import SessionArrays, day_number
@@ -18,7 +22,9 @@ from streaming.detect.memory import Memory, Step
 from streaming.detect.series import stretches
 from streaming.detect.source import Reach, Waiting, chosen, due_trades, unseen_from
 from streaming.detect.touched import TouchedBar, over, touched_bars
+from tests.unit.test_anomaly_bars import BARS_A_SESSION, FIRST, market_of, moved
 
+SESSION_COUNT = 8
 DAYS = [date(2024, 3, 7), date(2024, 3, 8)]
 OPENS, LENGTH = 14 * 3_600_000 + 1_800_000, 6 * 3_600_000
 NUMBERS = np.repeat([day_number(day) for day in DAYS], 3)
@@ -147,3 +153,24 @@ def test_a_changed_date_is_judged_anew_with_the_sessions_that_look_back_on_it() 
     assert dates_to_judge([day_number(days[4])], days, 2) == [days[4]]
     assert dates_to_judge([day_number(days[1])], days, 2) == days[1:4]
     assert dates_to_judge([day_number(date(2024, 3, 30))], days, 2) == []
+
+
+def test_flags_of_what_is_over_are_those_of_the_whole_that_were_decided_by_then() -> None:
+    rules, last = AnomalyRules(), (SESSION_COUNT - 1) * BARS_A_SESSION
+    bars = market_of(3, SESSION_COUNT)
+    for row, factor in ((last + 12, 1.04), (last + 20, 0.95), (last + BARS_A_SESSION - 1, 1.05)):
+        bars = moved(bars, row, factor)
+    bars.close[last + 30] *= 1.08
+    bars.high[last + 30] *= 1.08
+    days = FIRST + np.arange(SESSION_COUNT)
+    opens = days * 86_400_000 + 14 * 3_600_000
+    sessions = SessionArrays(days, np.ones(SESSION_COUNT, np.int8), opens, opens + BARS_A_SESSION * 60_000)
+    whole = judge_bars(bars, rules, first_session=FIRST + SESSION_COUNT - 1)
+    assert len(whole) > 4
+
+    for count in range(last, len(bars) + 1):
+        closed = int(bars.end_ms[count - 1])
+        some = replace(bars, **{name: one[:count] for name, one in vars(bars).items() if name != "interval"})
+        flags = judge_bars(some, rules, first_session=FIRST + SESSION_COUNT - 1)
+        settled = [flag for flag in flags if is_settled(flag, some, sessions, closed)]
+        assert settled == [flag for flag in whole if flag.decided_ms <= closed]
