@@ -6,7 +6,7 @@ import os
 import random
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from lakehouse.alerts.conf import AlertConf, load_alert_conf
 from lakehouse.alerts.engine import recipients
@@ -15,8 +15,9 @@ from lakehouse.alerts.routing import routes
 from lakehouse.clock import system_clock
 from lakehouse.reference.watchlist import load_watchlist
 from lakehouse.settings import CONF, Settings
+from lakehouse.thin_feeds import Trust
 from serving.delivery.connect import store_of, terms_of
-from serving.delivery.outbox import Outbox
+from serving.delivery.outbox import ALERT, Outbox
 
 Publish = Callable[[Alert], bool]
 
@@ -32,6 +33,17 @@ def outbox_of(settings: Settings) -> Outbox:
     owner = f"{socket.gethostname()}:{os.getpid()}"
     store = store_of(settings.delivery, sleep=time.sleep)
     return Outbox(store, terms_of(settings.delivery), owner=owner, random=random.random)
+
+
+def trust_of(settings: Settings) -> Trust:
+    """What a volume must show for itself before a rule believes it."""
+    health = settings.feeds.health
+    return Trust(health.least_coverage, health.vouched_sessions)
+
+
+def alerts_in(outbox: Outbox) -> Iterator[Alert]:
+    """Every alert of the outbox, whoever put it there."""
+    return (Alert.from_json(str(item["body"])) for item in outbox.store.scan() if item["sk"] == ALERT)
 
 
 def publisher(outbox: Outbox, conf: AlertConf) -> Publish:

@@ -12,24 +12,26 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from rich.table import Table as Grid
 
 from jobs import cli
-from jobs._alerting import outbox_of, read_conf
-from lakehouse.alert_history import READERS, splits
+from jobs._alerting import outbox_of, read_conf, trust_of
+from lakehouse.alert_history import READERS, bars, splits
 from lakehouse.alerts.conf import AlertConf
 from lakehouse.alerts.engine import Engine
 from lakehouse.alerts.lifecycle import Alert
+from lakehouse.alerts.observations import Bar, Row
 from lakehouse.clock import system_clock, to_ms
 from lakehouse.errors import SettingsError
 from lakehouse.lake import Lake
 from lakehouse.reference.calendar import exchange_zone
 from lakehouse.session import spark_session
 from lakehouse.settings import Settings
+from lakehouse.thin_feeds import Trust, read_thin_feeds
 from serving.delivery.outbox import Status
 from serving.delivery.snoozes import EVERY_SUBJECT, Listed, acknowledge, listed, revive, snooze
 
@@ -75,7 +77,7 @@ def test(args: argparse.Namespace, settings: Settings) -> None:
     conf.rule(args.name)  # an unknown name is told before Spark starts
     with spark_session(settings, app_name="tickhouse-alerts-test") as spark:
         lake = Lake(spark, settings.paths.warehouse)
-        fired, rows = dry_run(lake, conf, args.name, args.first, last)
+        fired, rows = dry_run(lake, conf, args.name, args.first, last, trust_of(settings))
     zone = ZoneInfo(exchange_zone(settings.reference.exchange))
     if args.json:
         cli.print_json({"rule": args.name, "rows": rows, "alerts": [vars(alert) for alert in fired]})
@@ -86,16 +88,26 @@ def test(args: argparse.Namespace, settings: Settings) -> None:
     print(f"{args.name} would have fired {len(fired):,} times on {rows:,} rows, {args.first} to {last}{most}")
 
 
-def dry_run(lake: Lake, conf: AlertConf, name: str, first: date, last: date) -> tuple[list[Alert], int]:
+def dry_run(
+    lake: Lake, conf: AlertConf, name: str, first: date, last: date, trust: Trust | None = None
+) -> tuple[list[Alert], int]:
     """The alerts of one rule over the tables it reads, and how many rows it saw."""
+    trust = trust or Trust()
     engine = Engine([conf.rule(name)], conf, splits(lake))
     fired: list[Alert] = []
     rows = 0
     for kind in engine.reads:
-        for row in READERS[kind](lake, first, last):
+        for row in rows_of(lake, kind, first, last, trust):
             rows += 1
             fired += engine.see([row])
     return fired, rows
+
+
+def rows_of(lake: Lake, kind: type, first: date, last: date, trust: Trust) -> Iterator[Row]:
+    """The rows a rule reads, bars of thin feeds marked as `detect` marks them."""
+    if kind is Bar:
+        return read_thin_feeds(lake, first, last, trust).marked(bars(lake, first, last))
+    return READERS[kind](lake, first, last)
 
 
 def as_grid(alerts: Sequence[Alert], zone: ZoneInfo) -> Grid:

@@ -35,8 +35,13 @@ def trades(lake: Lake, first: date, last: date) -> Iterator[seen.Trade]:
 
 def bars(lake: Lake, first: date, last: date) -> Iterator[seen.Bar]:
     """Bars as they were first published, in order of their end."""
+    return bar_rows(_between(lake, "gold.bars", first, last))
+
+
+def bar_rows(bars: DataFrame) -> Iterator[seen.Bar]:
+    """Rows of gold.bars as they were first published, in order of their end; of late prints alone none was."""
     rows = (
-        _between(lake, "gold.bars", first, last)
+        bars.where("NOT (source = 'built' AND first_trades = 0 AND first_close IS NULL AND late_prints > 0)")
         .selectExpr(
             "symbol", "interval", "session_date", "session", "unix_millis(bar_end) AS end_ms",
             "CAST(coalesce(first_close, close) AS DOUBLE) AS close",

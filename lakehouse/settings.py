@@ -157,6 +157,7 @@ class FeedHealthSettings(Section):
     mute_prints: float = Field(15.0, gt=0)
     least_coverage: float = Field(0.995, gt=0, le=1)
     tolerated_minutes: float = Field(0.0, ge=0, lt=1)
+    vouched_sessions: int = Field(5, ge=1)
 
 
 class FeedsSettings(Section):
@@ -173,6 +174,18 @@ class AlertsSettings(Section):
 
     rules: str = "alerts.yaml"
     portfolios: str = "portfolios.yaml"
+
+
+class DetectSettings(Section):
+    """How `detect` follows the stream: when prints and bars count as complete, and how much it takes in at once."""
+
+    poll_seconds: float = Field(1.0, gt=0)
+    settle_seconds: float = Field(2.0, ge=0)
+    idle_seconds: float = Field(60.0, gt=0)
+    prints_per_step: int = Field(200_000, ge=1)
+    anomaly_seconds: float = Field(10.0, gt=0)
+    fold_seconds: float = Field(60.0, gt=0)
+    tell_hours: float | None = Field(None, gt=0)
 
 
 class DeliverySettings(Section):
@@ -223,6 +236,7 @@ class Settings(Section):
 
     alerts: AlertsSettings = AlertsSettings()
     delivery: DeliverySettings = DeliverySettings()
+    detect: DetectSettings = DetectSettings()
     fast_lane: FastLaneSettings = FastLaneSettings()
 
     def checkpoint(self, query: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -20,6 +21,7 @@ from lakehouse.fold import as_plain, fold_table
 from lakehouse.gold_bars import KEY, bounds_of_table, merge_bars
 from lakehouse.lake import Lake
 from lakehouse.rebuild import EVENTS, bars_of_days
+from lakehouse.session import set_for_now
 from lakehouse.tables.gold import BARS
 from lakehouse.tables.silver import TRADES
 from streaming.batches import BatchName, session_for
@@ -28,6 +30,7 @@ from streaming.progress import THROUGH
 EPOCH = date(1970, 1, 1)
 MINUTE_MS = 60_000
 REFERENCE = ("ref_session_date", "ref_trade_id")
+USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 INSTRUMENT_DAYS = "session_date date, instrument_id string"
 
 
@@ -86,11 +89,21 @@ def bars_batch(
     crashpoint("bars.before_merge")
     if bars.num_rows:
         source, bounds = frame_of(lake.spark, bars), bounds_of_table(bars)
-        merge_bars(lake, source, name.transaction(BARS.full_name), bounds=bounds, grace_ms=rules.grace_ms, now=now)
+        with set_for_now(lake.spark, {USER_METADATA: told_of(batch, facts)}):
+            merge_bars(lake, source, name.transaction(BARS.full_name), bounds=bounds, grace_ms=rules.grace_ms, now=now)
     crashpoint("bars.after_merge")
     if stale:
         state.held_through = max(state.held_through, facts.last_batch)
     return counted(facts, state, len(stale))
+
+
+def told_of(batch: pa.Table, facts: Facts) -> str:
+    """What the commit says of itself: how far it reaches in silver, and how many prints of that last batch it holds.
+
+    Whoever follows gold.bars learns from it which prints a version holds (DECISIONS 40).
+    """
+    last = pc.sum(pc.equal(batch["batch"], facts.last_batch)).as_py()
+    return json.dumps({THROUGH: facts.last_batch, "of_last": int(last)})
 
 
 def counted(facts: Facts, state: BarState, recomputed: int) -> dict[str, int]:

@@ -21,6 +21,7 @@ class Watcher(Protocol):
     """What turns rows of one kind into observations of one rule."""
 
     reads: type
+    keeps: tuple[str, ...]  # the attributes in which it remembers rows
 
     def see(self, row: Any, /) -> Iterable[Observation]:
         """The observations a row completes."""
@@ -70,6 +71,20 @@ class Engine:
     def reads(self) -> frozenset[type]:
         """The kinds of rows the rules need."""
         return frozenset(self._by_row)
+
+    @property
+    def watchers(self) -> Iterator[tuple[AnyRule, Watcher]]:
+        """Every rule with its watcher."""
+        return ((rule, watcher) for watching in self._by_row.values() for rule, _, watcher in watching)
+
+    def put_back(self, machines: Mapping[Key, Machine]) -> None:
+        """Take up where an engine before this one stood."""
+        self._machines.update(machines)
+
+    def take_changes(self) -> list[Change]:
+        """What has happened to alerts since this was asked last."""
+        taken, self.changes = self.changes, []
+        return taken
 
     @property
     def machines(self) -> Mapping[Key, Machine]:

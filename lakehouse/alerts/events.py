@@ -15,6 +15,7 @@ class AnomalyWatcher:
     """Flags of gold.anomalies; which reasons are told is the rule's."""
 
     reads = Flag
+    keeps = ("_told",)
 
     def __init__(self, rule: Anomaly, symbols: frozenset[str]) -> None:
         self._rule = rule
@@ -41,6 +42,7 @@ class AdviceWatcher:
     """Advice that differs from the one before it on the same symbol; the first is no change."""
 
     reads = Advice
+    keeps = ("_last", "_told")
 
     def __init__(self, rule: AdviceChange, symbols: frozenset[str]) -> None:
         self._rule = rule
@@ -70,6 +72,7 @@ class FilingWatcher:
     """Filings found while they are news; what a backfill brings from years ago is none."""
 
     reads = Filing
+    keeps = ()
 
     def __init__(self, rule: FilingArrival, symbols: frozenset[str]) -> None:
         self._forms = {form.upper() for form in rule.forms}
@@ -93,6 +96,7 @@ class DividendWatcher:
     """Ex-dividend dates that are near; whichever day a date is first seen on, it is one event."""
 
     reads = Dividend
+    keeps = ()
 
     def __init__(self, rule: ExDividendAhead, symbols: frozenset[str]) -> None:
         self._days = rule.days

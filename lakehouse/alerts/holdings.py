@@ -11,6 +11,7 @@ from lakehouse.alerts.people import Portfolio
 from lakehouse.alerts.rules import PortfolioValueMove, PositionLoss, WeightDrift
 from lakehouse.alerts.watchers import DOWN, UP, both_sides
 
+BookMemory = tuple[dict[str, float], set[str], int, date]
 Splits = Mapping[str, Sequence[tuple[date, float]]]
 CASH_SHARE = 100.0
 
@@ -62,6 +63,15 @@ class Book:
         self._end_ms = -1
         self._day = date.min
 
+    @property
+    def memory(self) -> BookMemory:
+        """What it has seen of prices."""
+        return self._prices, self._waiting, self._end_ms, self._day
+
+    @memory.setter
+    def memory(self, memory: BookMemory) -> None:
+        self._prices, self._waiting, self._end_ms, self._day = memory
+
     def see(self, bar: Bar) -> Iterator[Valuation]:
         """The valuations a bar completes; a bar that comes after its end was valued changes nothing."""
         if bar.symbol not in self._portfolio.symbols or bar.interval != self._interval or bar.close is None:
@@ -87,12 +97,23 @@ class _Books:
     """What the three portfolio watchers share: one book for each portfolio of the rule."""
 
     reads = Bar
+    keeps = ("_remembered",)
 
     def __init__(
         self, rule: PositionLoss | WeightDrift | PortfolioValueMove, portfolios: Sequence[Portfolio], splits: Splits
     ) -> None:
         self._portfolios = portfolios
         self._books = [Book(one, splits, rule.interval) for one in portfolios]
+
+    @property
+    def _remembered(self) -> dict[str, BookMemory]:
+        return {one.name: book.memory for one, book in zip(self._portfolios, self._books, strict=True)}
+
+    @_remembered.setter
+    def _remembered(self, remembered: Mapping[str, BookMemory]) -> None:
+        for one, book in zip(self._portfolios, self._books, strict=True):
+            if one.name in remembered:
+                book.memory = remembered[one.name]
 
     def _valuations(self, bar: Bar) -> Iterator[tuple[Portfolio, Valuation]]:
         for portfolio, book in zip(self._portfolios, self._books, strict=True):
@@ -134,6 +155,8 @@ class DriftWatcher(_Books):
 
 class ValueWatcher(_Books):
     """How far a portfolio has moved since the session before."""
+
+    keeps = ("_remembered", "_last", "_base")
 
     def __init__(self, rule: PortfolioValueMove, portfolios: Sequence[Portfolio], splits: Splits) -> None:
         super().__init__(rule, portfolios, splits)

@@ -38,6 +38,7 @@ class JumpWatcher:
     """Prints that may set the last price, in order; late ones, and those with a clock ahead of ours, are left out."""
 
     reads = Trade
+    keeps = ("_tapes",)
 
     def __init__(self, rule: PriceJump, symbols: frozenset[str]) -> None:
         self._rule = rule
@@ -83,6 +84,7 @@ class SurgeWatcher:
     """Volume of a bar over the median of the bars before it in its session; thin feeds are refused."""
 
     reads = Bar
+    keeps = ("_before",)
 
     def __init__(self, rule: VolumeSurge, symbols: frozenset[str]) -> None:
         self._rule = rule
@@ -118,6 +120,7 @@ class CrossWatcher:
     """The distance of two indicators of one bar, or of one from a number."""
 
     reads = Indicators
+    keeps = ()
 
     def __init__(self, rule: IndicatorCross, symbols: frozenset[str]) -> None:
         self._rule = rule
@@ -149,6 +152,7 @@ class FairValueWatcher:
     """How cheap or dear the price is against the middle of its fair value."""
 
     reads = FairValue
+    keeps = ()
 
     def __init__(self, rule: FairValueCrossing, symbols: frozenset[str]) -> None:
         self._sides = both_sides(rule.direction, "cheap", "dear")
@@ -179,6 +183,7 @@ class NewsWatcher:
     """Mean sentiment of the newest hours against that of the hours before them."""
 
     reads = Article
+    keeps = ("_articles", "_latest")
 
     def __init__(self, rule: NewsSentimentSwing, symbols: frozenset[str]) -> None:
         self._rule = rule

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -20,7 +20,7 @@ from pyspark.sql import functions as F
 
 from lakehouse.anomalies.judge import judge_bars
 from lakehouse.anomalies.market import LEAST_INSTRUMENTS
-from lakehouse.anomalies.rules import WINDOWS, AnomalyRules, Bars, Flag, Known
+from lakehouse.anomalies.rules import JUMP, MOVE, RESIDUAL, WINDOWS, AnomalyRules, Bars, Flag, Known
 from lakehouse.bars import INSTANT
 from lakehouse.lake import Lake
 from lakehouse.reference.calendar import SESSION_CODES, SessionArrays, day_number
@@ -30,6 +30,8 @@ from lakehouse.workers import in_arrow
 
 PRICES = ("open", "high", "low", "close")
 GROUP = ("instrument_id", "interval")
+WAIT_FOR_THE_NEXT_BAR = frozenset((MOVE, RESIDUAL, JUMP))
+Scorer = Callable[[Bars, Known], Iterable[Flag]]
 OUT = pa.schema(
     [
         *((name, pa.string()) for name in GROUP), ("bar_start", INSTANT), ("kind", pa.string()),
@@ -41,12 +43,18 @@ OUT = pa.schema(
 
 @dataclass(frozen=True)
 class Work:
-    """What a task is told besides its bars: from which day on it flags, by what, and what is known of instruments."""
+    """What a task is told besides its bars: from which day on it flags, by what, and what is known of instruments.
+
+    `closed_ms`: bars that end later are not there yet, None where whole sessions are judged. `scorer` is one more
+    detector, such as a model, over the same bars; it travels to the workers and flags with a kind of its own.
+    """
 
     first_session: int
     rules: AnomalyRules
     sessions: SessionArrays
     known: Mapping[str, Known]
+    closed_ms: int | None = None
+    scorer: Scorer | None = None
 
 
 def days_with_bars(lake: Lake) -> list[date]:
@@ -57,28 +65,43 @@ def days_with_bars(lake: Lake) -> list[date]:
 
 def judged_bars(lake: Lake) -> DataFrame:
     """Bars of the intervals and sessions that are judged."""
-    return lake.delta(BARS).toDF().where(F.col("interval").isin(list(WINDOWS))).where("session = 'regular'")
+    return keep_judged(lake.delta(BARS).toDF())
+
+
+def keep_judged(bars: DataFrame) -> DataFrame:
+    """Of rows of gold.bars those of the intervals and sessions that are judged."""
+    return bars.where(F.col("interval").isin(list(WINDOWS))).where("session = 'regular'")
 
 
 def build_day(
     lake: Lake, day: date, days: Sequence[date], sessions: SessionArrays, rules: AnomalyRules, *, tasks: int
 ) -> int:
     """Replace the anomalies of one date by what its bars and those of the sessions before say; counts them."""
-    past = [one for one in days if one < day][-rules.sessions :]
-    bars = judged_bars(lake).where(F.col("session_date").isin([*past, day])).transform(with_market)
     work = Work(day_number(day), rules, sessions, known_instruments(lake, day))
-    columns = (*GROUP, "bar_start", "bar_end", "session_date", "symbol", *PRICES, "volume", "market")
-    doubles = [F.col(name).cast("double").alias(name) for name in (*PRICES, "volume")]
-    plain = bars.select(*(name for name in columns if name not in (*PRICES, "volume")), *doubles)
-    grouped = plain.repartition(tasks, "instrument_id").sortWithinPartitions(*GROUP, "bar_start")
-    flags = in_arrow(grouped, partial(flags_of_batches, work=work), ANOMALIES.schema).persist()
+    flags = flags_of_day(judged_bars(lake), day, days, work, tasks=tasks).persist()
     try:
-        lake.require_columns(ANOMALIES, flags)
-        writer = flags.select(*ANOMALIES.column_names).write.format("delta").mode("overwrite")
-        writer.option("replaceWhere", f"session_date = DATE '{day}'").save(lake.path(ANOMALIES))
+        replace_flags(lake, day, flags, {})
         return flags.count()
     finally:
         flags.unpersist()
+
+
+def flags_of_day(bars: DataFrame, day: date, days: Sequence[date], work: Work, *, tasks: int) -> DataFrame:
+    """The anomalies of one date as rows of gold.anomalies, by its bars and those of the sessions before."""
+    past = [one for one in days if one < day][-work.rules.sessions :]
+    wanted = bars.where(F.col("session_date").isin([*past, day])).transform(with_market)
+    columns = (*GROUP, "bar_start", "bar_end", "session_date", "symbol", *PRICES, "volume", "market")
+    doubles = [F.col(name).cast("double").alias(name) for name in (*PRICES, "volume")]
+    plain = wanted.select(*(name for name in columns if name not in (*PRICES, "volume")), *doubles)
+    grouped = plain.repartition(tasks, "instrument_id").sortWithinPartitions(*GROUP, "bar_start")
+    return in_arrow(grouped, partial(flags_of_batches, work=work), ANOMALIES.schema)
+
+
+def replace_flags(lake: Lake, day: date, flags: DataFrame, transaction: Mapping[str, str]) -> None:
+    """Make the anomalies of one date exactly these, in one commit, which happens once under its name."""
+    lake.require_columns(ANOMALIES, flags)
+    writer = flags.select(*ANOMALIES.column_names).write.format("delta").mode("overwrite").options(**transaction)
+    writer.option("replaceWhere", f"session_date = DATE '{day}'").save(lake.path(ANOMALIES))
 
 
 def with_market(bars: DataFrame) -> DataFrame:
@@ -109,8 +132,26 @@ def flags_of_batches(batches: Iterable[pa.RecordBatch], work: Work) -> Iterator[
         bars = bars_of(rows, work.sessions)
         known = work.known.get(rows["instrument_id"][0].as_py(), Known())
         flags = judge_bars(bars, work.rules, known, first_session=work.first_session)
+        flags += scored(bars, known, work)
+        if work.closed_ms is not None:
+            flags = [flag for flag in flags if is_settled(flag, bars, work.sessions, work.closed_ms)]
         if flags:
             yield rows_of(rows, flags)
+
+
+def scored(bars: Bars, known: Known, work: Work) -> list[Flag]:
+    """What the additional detector says of the wanted sessions."""
+    if work.scorer is None:
+        return []
+    return [flag for flag in work.scorer(bars, known) if bars.session[flag.row] >= work.first_session]
+
+
+def is_settled(flag: Flag, bars: Bars, sessions: SessionArrays, closed_ms: int) -> bool:
+    """Whether no bar to come can change a flag: a move is confirmed by the next bar, or its session is over."""
+    if flag.kind not in WAIT_FOR_THE_NEXT_BAR or flag.decided_ms > bars.end_ms[flag.row]:
+        return True
+    hours = sessions.regular_bounds(int(bars.session[flag.row]))
+    return hours is None or hours[1] <= closed_ms
 
 
 def groups_of(table: pa.Table) -> Iterator[pa.Table]:

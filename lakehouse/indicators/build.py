@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from lakehouse.indicators.parameters import IndicatorsFile
@@ -81,10 +81,16 @@ def bars_with_history(lake: Lake, plan: Plan, version: int) -> DataFrame:
     """Bars of the plan's dates and as much history before them as their values depend on, amounts as DOUBLE, with the
     close of the index's bar that starts with each.
     """
-    bars = lake.read(BARS, version=version).where(F.col("interval").isin(list(plan.file.intervals)))
-    until = bars.where(f"session_date <= {_day(plan.last)}")
-    begins = _beginnings(until, plan.first, plan.history)
-    reaching = until.join(F.broadcast(begins), on=list(SERIES), how="left").where(
+    return with_history(lake.read(BARS, version=version), plan)
+
+
+def with_history(bars: DataFrame, plan: Plan, chosen: Column | str = "TRUE") -> DataFrame:
+    """The same of bars read already, for the series that `chosen` holds for; the index is looked for in all of them."""
+    wanted = bars.where(F.col("interval").isin(list(plan.file.intervals)))
+    until = wanted.where(f"session_date <= {_day(plan.last)}")
+    series = until.where(chosen)
+    begins = _beginnings(series, plan.first, plan.history)
+    reaching = series.join(F.broadcast(begins), on=list(SERIES), how="left").where(
         f"session_date >= coalesce(begins, {_day(plan.first)})"
     )
     amounts = {name: F.col(name).cast("double") for name in AMOUNTS}

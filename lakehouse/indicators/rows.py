@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -94,7 +94,17 @@ def computed(bars: pa.Table, plan: Plan) -> Computed:
 
 def indicator_rows(bars: pa.Table, plan: Plan) -> pa.Table:
     """Rows of gold.indicators for the wanted dates: one for each bar."""
+    return _indicator_table(computed(bars, plan), plan)
+
+
+def rows_since(bars: pa.Table, plan: Plan, since_ms: int) -> tuple[pa.Table, pa.Table]:
+    """Rows of both tables for the bars that start at an instant or later; bars before it are history."""
     one = computed(bars, plan)
+    one = replace(one, wanted=one.series.start_ms >= since_ms)
+    return _indicator_table(one, plan), _signals_of(one, plan)
+
+
+def _indicator_table(one: Computed, plan: Plan) -> pa.Table:
     rows = one.bars.filter(pa.array(one.wanted))
     columns: dict[str, Any] = {name: rows[name] for name in ABOUT_BAR}
     values = {"close": one.series.close, **one.indicators.values}
@@ -105,7 +115,10 @@ def indicator_rows(bars: pa.Table, plan: Plan) -> pa.Table:
 
 def signal_rows(bars: pa.Table, plan: Plan) -> pa.Table:
     """Rows of gold.signals for the wanted dates."""
-    one = computed(bars, plan)
+    return _signals_of(computed(bars, plan), plan)
+
+
+def _signals_of(one: Computed, plan: Plan) -> pa.Table:
     signals = signals_of(one.series, one.indicators, one.parameters.signals)
     return _signal_table(one, [found for found in signals if one.wanted[found.place]], plan)
 

@@ -84,7 +84,7 @@ STREAM_PROGRESS = Table(
         Column("line", "bigint", "Number of the line within its run, from 1", nullable=False),
         Column("at", "timestamp", "When it was written, UTC", nullable=False),
         Column("event", "string", "batch, started or ended", nullable=False),
-        Column("query", "string", "ingest, refine or bars"),
+        Column("query", "string", "ingest, refine, bars or detect"),
         Column("batch", "bigint", "Batch number within the checkpoint; NULL where the line is about no batch"),
         Column("rows", "bigint", "Rows read"),
         Column("rows_per_second", "double", "Rows read over the time the batch took"),

@@ -18,7 +18,7 @@ from lakehouse.alerts.observations import Dividend, Filing
 from lakehouse.errors import TableError
 from lakehouse.lake import Lake
 from lakehouse.tables import Table
-from lakehouse.tables.gold import ADVICE, ALERT_DELIVERIES, ALERTS, BARS, FAIR_VALUES
+from lakehouse.tables.gold import ADVICE, ALERT_DELIVERIES, ALERTS, BARS, COMPLETENESS, FAIR_VALUES
 from lakehouse.tables.silver import CORPORATE_ACTIONS, FILINGS, INSTRUMENTS, NEWS, SESSIONS, TRADES
 from tests.alert_doubles import an_alert
 
@@ -87,8 +87,12 @@ def test_bars_are_seen_as_they_were_first_published(lake: Lake) -> None:
         for n, (first, now) in enumerate(volumes)
     ]  # fmt: skip
     append(lake, BARS, *rows)
+    rule = conf(kind="volume_surge", times=5, bars=3)
+    assert dry_run(lake, rule, "r", DAY, DAY)[0] == []  # nobody vouches for the volume
 
-    fired, _ = dry_run(lake, conf(kind="volume_surge", times=5, bars=3), "r", DAY, DAY)
+    before = {"session_date": DAY - timedelta(days=1), "symbol": "A", "verdict": "complete", "coverage": 1.0}
+    append(lake, COMPLETENESS, {**before, "short_volume": Decimal(0)})
+    fired, _ = dry_run(lake, rule, "r", DAY, DAY)
 
     assert [alert.value for alert in fired] == [9.0]
     assert fired[0].fired_ms == round(OPEN.timestamp() * 1000) + 300_000
