@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from hashlib import sha256
 from base64 import b64encode
+from hashlib import sha256
 from typing import Any
 
 import plotly.graph_objects as go

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from serving.report.lake import Row
 from serving.report.layout import layout_of, panels_of, rise_of
-from serving.report.lines import Axis, Points, axis_of, local, number, points_of
+from serving.report.lines import Axis, Points, local, number, points_of, price_axis, volume_axis
 from serving.report.marks import Marks, alert_events, flag_events, marks_of, signal_events, spans_of
 from serving.report.sheets import Sheet
 
@@ -36,13 +36,15 @@ class Canvas:
     times: list[str]
     points: Points
     axis: Axis | None
+    volume_axis: Axis | None
     names: dict[str, str]
 
     @classmethod
     def of(cls, sheet: Sheet, zone: ZoneInfo, names: dict[str, str]) -> Canvas:
         """The canvas of a sheet."""
         times = [local(bar["bar_start"], zone) for bar in sheet.bars]
-        return cls(sheet.bars, zone, times, points_of(sheet.bars, zone), axis_of(sheet.bars), names)
+        bars = sheet.bars
+        return cls(bars, zone, times, points_of(bars, zone), price_axis(bars), volume_axis(bars), names)
 
     def has(self, column: str) -> bool:
         """Whether any bar has a value there."""
@@ -65,7 +67,8 @@ def figure_of(sheet: Sheet, sessions: Sequence[Row], zone: ZoneInfo, names: dict
     drawn += _macd(canvas) if "macd" in panels else []
     for panel, trace in drawn:
         trace.yaxis = panels[panel].axis
-    around = layout_of(canvas.bars, panels, sessions, spans_of(sheet), zone, canvas.axis)
+    axes = {"price": canvas.axis, "volume": canvas.volume_axis}
+    around = layout_of(canvas.bars, panels, sessions, spans_of(sheet), zone, axes)
     return go.Figure([trace for _, trace in drawn], around)
 
 
@@ -89,13 +92,11 @@ def _prices(canvas: Canvas) -> list[Drawn]:
     return [("price", candles), *lines]
 
 
-def _line(
-    canvas: Canvas, column: str, name: str, panel: str, *, dash: str = "solid", is_shown: bool = True
-) -> Drawn:
+def _line(canvas: Canvas, column: str, name: str, panel: str, *, dash: str = "solid", is_shown: bool = True) -> Drawn:
     trace = go.Scatter(
         x=list(canvas.points.times), y=canvas.points.values(canvas.bars, column), name=canvas.names[column],
         mode="lines", connectgaps=False, line={"color": colour(name), "width": 1.5, "dash": dash},
-        visible=True if is_shown else "legendonly", yhoverformat=PRICE_FORMAT,
+        visible=True if is_shown else "legendonly", showlegend=panel == "price", yhoverformat=PRICE_FORMAT,
     )  # fmt: skip
     return panel, trace
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,6 +15,7 @@ WEIGHTS = {"price": 5.0, "volume": 1.2, "revised": 0.8, "rsi": 1.2, "macd": 1.2}
 TITLES = {"price": "USD", "volume": "shares", "revised": "revised", "rsi": "RSI", "macd": "MACD"}
 GAP = 0.025
 PIXELS_PER_WEIGHT, PIXELS_AROUND = 64, 130
+MINUTE_MS = 60_000
 RISE = 0.03  # of the price axis: the step from a bar to its marks
 SESSION_NAMES = {"pre": "pre-market", "regular": "regular session", "post": "after hours"}
 SPAN_NAMES = {"halt": "halt", "symbol_mute": "symbol mute", "feed_down": "feed down"}
@@ -63,15 +64,17 @@ def rise_of(bars: Sequence[Row], axis: Axis | None) -> float:
 
 def layout_of(
     bars: Sequence[Row], panels: dict[str, Panel], sessions: Sequence[Row], spans: Sequence[Span], zone: ZoneInfo,
-    axis: Axis | None,
+    axes: Mapping[str, Axis | None],
 ) -> dict[str, Any]:  # fmt: skip
     """The layout; it names colours as the page's style does."""
     traded = {bar["session"] for bar in bars}
     shown = [row for row in sessions if row["session"] in traded]
     lowest = list(panels.values())[-1]
     found: dict[str, Any] = {panel.key: _value_axis(panel) for panel in panels.values()}
-    if axis:
-        found["yaxis"]["range"] = [axis.low, axis.high]
+    found["yaxis"]["tickformat"] = _price_format(bars)
+    for name, axis in axes.items():
+        if axis:
+            found[panels[name].key]["range"] = [axis.low, axis.high]
     if "rsi" in panels:
         found[panels["rsi"].key] |= {"range": [0, 100], "tickvals": [30, 50, 70]}
     return found | {
@@ -80,29 +83,39 @@ def layout_of(
         "margin": {"l": 64, "r": 16, "t": 76, "b": 40}, "font": {"color": "var(--ink)", "size": 12},
         "paper_bgcolor": "var(--paper)", "plot_bgcolor": "var(--plot)",
         "hoverlabel": {"bgcolor": "var(--paper)", "bordercolor": "var(--rule)", "align": "left"},
-        "legend": {"orientation": "h", "x": 0, "y": 1.045, "yanchor": "bottom", "font": {"size": 11}},
+        "legend": {
+            "orientation": "h", "traceorder": "normal", "x": 0, "y": 1.045, "yanchor": "bottom", "font": {"size": 11},
+        },
         "shapes": [*_session_shapes(shown, zone), *_span_shapes(spans, zone)],
         "annotations": _session_names(shown, zone),
     }  # fmt: skip
+
+
+def _price_format(bars: Sequence[Row]) -> str:
+    """Cents; four decimals where a share costs less than a dollar."""
+    return ",.2f" if any((number(bar["high"]) or 0.0) >= 1.0 for bar in bars) else ",.4f"
 
 
 def _value_axis(panel: Panel) -> dict[str, Any]:
     return {
         "domain": [panel.bottom, panel.top], "title": {"text": panel.title, "standoff": 4, "font": {"size": 11}},
         "gridcolor": "var(--grid)", "linecolor": "var(--rule)", "zeroline": False, "anchor": "x",
-        "tickfont": {"size": 11}, "nticks": 6 if panel.title == TITLES["price"] else 3, "exponentformat": "none" if
-        panel.title == TITLES["price"] else "SI",
+        "tickfont": {"size": 11}, "nticks": 7 if panel.title == TITLES["price"] else 4,
     }  # fmt: skip
 
 
 def _time_axis(lowest: Panel, sessions: Sequence[Row], zone: ZoneInfo) -> dict[str, Any]:
     edges = [min(row["opens_at"] for row in sessions), max(row["closes_at"] for row in sessions)] if sessions else []
+    seconds, minutes = [None, MINUTE_MS - 1], [MINUTE_MS, None]
     return {
-        "type": "date", "range": [local(edge, zone) for edge in edges] or None, "anchor": lowest.axis, "domain": [0, 1], "gridcolor": "var(--grid)",
-        "linecolor": "var(--rule)", "tickfont": {"size": 11}, "hoverformat": "%H:%M:%S",
-        "tickformatstops": [{"dtickrange": [None, 59_999], "value": "%H:%M:%S"}, {"value": "%H:%M"}],
-        "rangeslider": {"visible": False}, "showspikes": True, "spikemode": "across", "spikethickness": 1,
-        "spikecolor": "var(--rule)", "spikedash": "dot",
+        "type": "date", "range": [local(edge, zone) for edge in edges] or None, "anchor": lowest.axis,
+        "domain": [0, 1], "gridcolor": "var(--grid)", "linecolor": "var(--rule)", "tickfont": {"size": 11},
+        "hoverformat": "%H:%M:%S", "rangeslider": {"visible": False},
+        "tickformatstops": [
+            {"dtickrange": seconds, "value": "%H:%M:%S"}, {"dtickrange": minutes, "value": "%H:%M"},
+        ],
+        "showspikes": True, "spikemode": "across", "spikethickness": 1, "spikecolor": "var(--rule)",
+        "spikedash": "dot",
     }  # fmt: skip
 
 

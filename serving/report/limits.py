@@ -12,6 +12,7 @@ from serving.report.lake import Row
 CHARTS_AT_MOST = 60
 BARS_AT_MOST = 1_000  # a day from 4:00 to 20:00 has 960 minutes
 ROWS_AT_MOST = 200
+SYMBOLS_AT_MOST = 1_000  # in the table of all
 
 CHART_INTERVALS = tuple(name for name in INTERVALS if name != "1d")
 

@@ -32,16 +32,16 @@ class Points:
 
 @dataclass(frozen=True)
 class Axis:
-    """A price axis that leaves out the few bars that reach far beyond all others."""
+    """An axis that leaves out the few bars that reach far beyond all others."""
 
     low: float
     high: float
     beyond: int
     farthest: float
 
-    def within(self, price: float) -> float:
-        """A price, or the end of the axis it lies beyond."""
-        return min(max(price, self.low), self.high)
+    def within(self, value: float, margin: float) -> float:
+        """A value, or a place so far from the end of the axis it lies beyond."""
+        return self.high - margin if value > self.high else self.low + margin if value < self.low else value
 
 
 def local(instant: datetime, zone: ZoneInfo) -> str:
@@ -76,7 +76,23 @@ def points_of(bars: Sequence[Row], zone: ZoneInfo) -> Points:
     return Points(tuple(times), tuple(which))
 
 
-def axis_of(bars: Sequence[Row]) -> Axis | None:
+def volume_axis(bars: Sequence[Row]) -> Axis | None:
+    """The axis without a few far volumes, such as auctions; None where all fit one axis well."""
+    volumes = sorted(volume for bar in bars if (volume := number(bar["volume"])) is not None)
+    few = _few(volumes)
+    if len(volumes) < 2 * few:
+        return None
+    near = [volume for volume in volumes if volume <= SQUASHED * volumes[-1 - few]]
+    if len(near) in (0, len(volumes)):
+        return None
+    return Axis(0.0, 1.1 * near[-1], len(volumes) - len(near), volumes[-1])
+
+
+def _few(values: Sequence[object]) -> int:
+    return max(FAR_LEAST, int(FAR_SHARE * len(values)))
+
+
+def price_axis(bars: Sequence[Row]) -> Axis | None:
     """The axis without a few far prices, None where all prices fit one axis well."""
     priced = [(bar["low"], bar["high"]) for bar in bars if number(bar["low"]) and number(bar["high"])]
     if len(priced) < 2 * FAR_LEAST:
@@ -84,7 +100,7 @@ def axis_of(bars: Sequence[Row]) -> Axis | None:
     lowest, highest = _near(sorted(low for low, _ in priced), sorted(high for _, high in priced))
     near = [(low, high) for low, high in priced if low >= lowest and high <= highest]
     beyond = len(priced) - len(near)
-    if not beyond or beyond > max(FAR_LEAST, FAR_SHARE * len(priced)):
+    if not beyond or beyond > _few(priced):
         return None
     low, high = min(low for low, _ in near), max(high for _, high in near)
     whole = (min(low for low, _ in priced), max(high for _, high in priced))

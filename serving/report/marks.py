@@ -58,8 +58,8 @@ def marks_of(
         if price is None:
             continue
         is_within = at >= 0 and event.at < bars[at]["bar_end"]
-        shown = axis.within(price) if axis else price
-        place = (shown + (rise if side == "high" else -rise), list[str]())
+        shown = price + rise if side == "high" else price - rise
+        place = (axis.within(shown, rise) if axis else shown, list[str]())
         found.setdefault(local(starts[at] if is_within else event.at, zone), place)[1].append(boxed(event.told))
     return Marks(list(found), [place[0] for place in found.values()], ["<br>".join(t) for _, t in found.values()])
 

@@ -37,13 +37,14 @@
     return { data, layout };
   }
 
-  function draw(box) {
+  async function draw(box) {
+    drawn.add(box);
     try {
       const { data, layout } = figureOf(box);
-      Plotly.react(box, data, layout, config);
-      drawn.add(box);
+      await Plotly.react(box, data, layout, config);
       box.dataset.drawn = "yes";
     } catch (error) {
+      console.error(error);
       box.textContent = `The chart could not be drawn: ${error.message}. The tables below hold its numbers.`;
       box.dataset.drawn = "no";
     }
@@ -75,9 +76,13 @@
     later: ([from, to]) => [from + (to - from) / 2, to + (to - from) / 2],
   };
 
-  function move(button) {
+  async function move(button) {
     const box = document.getElementById(button.parentElement.dataset.plot);
-    if (!drawn.has(box)) draw(box);
+    if (!drawn.has(box)) await draw(box);
+    if (button.value === "all") {
+      Plotly.relayout(box, { "yaxis.autorange": true, "yaxis2.autorange": true });
+      return;
+    }
     const named = button.parentElement.dataset[button.value];
     const range = named ? named.split(",") : moves[button.value](box._fullLayout.xaxis.range.map(toMs)).map(toTime);
     Plotly.relayout(box, { "xaxis.range": range });

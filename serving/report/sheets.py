@@ -139,11 +139,23 @@ SELECT symbol, interval, count(*) AS rows FROM bars WHERE session_date = $day GR
 """
 BARS_SQL = f"""
 SELECT b.symbol, b.bar_start, b.bar_end, b.session, b.final_at, b.trades, b.late_prints, b.cancelled_prints,
-    b.corrected_prints, b.revision, {", ".join(
+    b.corrected_prints, b.revision, {
+    ", ".join(
         f"CAST(b.{name} AS DOUBLE) AS {name}"
-        for name in ("open", "high", "low", "close", "volume", "first_open", "first_high", "first_low", "first_close",
-                     "first_volume")
-    )}, {", ".join(f"i.{name}" for name in DRAWN)}, i.warm, i.parameter_set
+        for name in (
+            "open",
+            "high",
+            "low",
+            "close",
+            "volume",
+            "first_open",
+            "first_high",
+            "first_low",
+            "first_close",
+            "first_volume",
+        )
+    )
+}, {", ".join(f"i.{name}" for name in DRAWN)}, i.warm, i.parameter_set
 FROM bars b JOIN plan USING (symbol, interval)
     LEFT JOIN (SELECT * FROM indicators WHERE session_date = $day) i
         ON i.instrument_id = b.instrument_id AND i.interval = b.interval AND i.bar_start = b.bar_start
