@@ -23,6 +23,7 @@ from serving.report.build import Wanted, read_report, write_whole
 from serving.report.limits import CHART_INTERVALS
 from serving.report.names import series_names
 from serving.report.page import page_of
+from serving.report.wording import counted
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,10 +50,11 @@ def body(args: argparse.Namespace) -> None:
     file = args.out or Path(f"report-{args.day}.html")
     size = write_whole(page_of(report), file)
     if args.json:
-        symbols, charts = len(report.head.symbols), len(report.sheets)
-        cli.print_json({"file": file, "bytes": size, "symbols": symbols, "charts": charts, "left_out": report.left_out})
+        counts = {"symbols": len(report.head.symbols), "charts": len(report.sheets)}
+        cli.print_json({"file": file, "bytes": size, **counts, "left_out": report.left_out})
         return
-    print(f"{file}: {len(report.head.symbols):,} symbols, {len(report.sheets):,} charts, {size / 1e6:.1f} MB")
+    symbols, charts = counted(len(report.head.symbols), "symbol"), counted(len(report.sheets), "chart")
+    print(f"{file}: {symbols}, {charts}, {size / 1e6:.1f} MB")
     for told in report.left_out:
         print(told)
 

@@ -22,7 +22,7 @@ ON_PRICE = (  # column, colour, dash, shown at first
     ("bollinger_lower", "band", "dot", True),
 )  # fmt: skip
 REVISIONS = (("late_prints", "late"), ("cancelled_prints", "cancelled"), ("corrected_prints", "corrected"))
-PRICE_FORMAT = ",.6~f"
+PRICE_FORMAT, LINE_FORMAT = ",.6~f", ",.4~f"
 
 Drawn = tuple[str, Any]  # a panel and a trace on it
 
@@ -77,6 +77,11 @@ def colour(name: str) -> str:
     return f"var(--{name})"
 
 
+def plain(name: str) -> dict[str, Any]:
+    """Bars of one colour without an outline, which would hide bars of a pixel."""
+    return {"color": colour(name), "line": {"width": 0}}
+
+
 def _prices(canvas: Canvas) -> list[Drawn]:
     prices = {name: canvas.column(name) for name in ("open", "high", "low", "close")}
     candles = go.Candlestick(
@@ -96,7 +101,7 @@ def _line(canvas: Canvas, column: str, name: str, panel: str, *, dash: str = "so
     trace = go.Scatter(
         x=list(canvas.points.times), y=canvas.points.values(canvas.bars, column), name=canvas.names[column],
         mode="lines", connectgaps=False, line={"color": colour(name), "width": 1.5, "dash": dash},
-        visible=True if is_shown else "legendonly", showlegend=panel == "price", yhoverformat=PRICE_FORMAT,
+        visible=True if is_shown else "legendonly", showlegend=panel == "price", yhoverformat=LINE_FORMAT,
     )  # fmt: skip
     return panel, trace
 
@@ -129,7 +134,7 @@ def _markers(name: str, marks: Marks, shape: str, shade: str, size: int) -> go.S
 
 def _volume(canvas: Canvas) -> list[Drawn]:
     bars = go.Bar(
-        x=canvas.times, y=canvas.column("volume"), name="Shares", marker={"color": colour("volume")},
+        x=canvas.times, y=canvas.column("volume"), name="Shares", marker=plain("volume"),
         yhoverformat=PRICE_FORMAT, showlegend=False,
     )  # fmt: skip
     return [("volume", bars)]
@@ -141,7 +146,7 @@ def _revisions(canvas: Canvas) -> list[Drawn]:
         at = [place for place, bar in enumerate(canvas.bars) if bar[column]]
         times, counts = [canvas.times[place] for place in at], [canvas.bars[place][column] for place in at]
         if at:
-            bars = go.Bar(x=times, y=counts, name=f"Prints {name}", marker={"color": colour(name)})
+            bars = go.Bar(x=times, y=counts, name=f"Prints {name}", marker=plain(name))
             found.append(("revised", bars))
     return found
 
@@ -149,7 +154,7 @@ def _revisions(canvas: Canvas) -> list[Drawn]:
 def _macd(canvas: Canvas) -> list[Drawn]:
     histogram = go.Bar(
         x=canvas.times, y=canvas.column("macd_histogram"), name=canvas.names["macd_histogram"], showlegend=False,
-        marker={"color": colour("histogram")}, yhoverformat=PRICE_FORMAT,
+        marker=plain("histogram"), yhoverformat=LINE_FORMAT,
     )  # fmt: skip
     lines = [_line(canvas, column, column.replace("_", "-"), "macd") for column in ("macd", "macd_signal")]
     return [("macd", histogram), *lines]

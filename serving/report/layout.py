@@ -82,7 +82,7 @@ def layout_of(
         "bargap": 0.1, "hovermode": "x unified", "hoversubplots": "axis", "dragmode": "zoom",
         "margin": {"l": 64, "r": 16, "t": 76, "b": 40}, "font": {"color": "var(--ink)", "size": 12},
         "paper_bgcolor": "var(--paper)", "plot_bgcolor": "var(--plot)",
-        "hoverlabel": {"bgcolor": "var(--paper)", "bordercolor": "var(--rule)", "align": "left"},
+        "hoverlabel": {"bgcolor": "var(--paper)", "bordercolor": "var(--rule)", "align": "left", "namelength": -1},
         "legend": {
             "orientation": "h", "traceorder": "normal", "x": 0, "y": 1.045, "yanchor": "bottom", "font": {"size": 11},
         },

@@ -101,10 +101,11 @@ def signal_events(sheet: Sheet, direction: str) -> list[Event]:
 
 def alert_events(sheet: Sheet, zone: ZoneInfo) -> list[Event]:
     """Alerts with their text and how they were delivered."""
-    return [
-        Event(row["fired_at"], f"{row['fired_at'].astimezone(zone):%H:%M:%S} {row['rule']}: {row['text']} {sent(row)}")
-        for row in sheet.alerts.rows
-    ]
+    found = []
+    for row in sheet.alerts.rows:
+        fired = f"{row['fired_at'].astimezone(zone):%H:%M:%S}"
+        found.append(Event(row["fired_at"], f"{fired} {row['rule']}: {row['text']} ({sent(row)})"))
+    return found
 
 
 def sent(alert: Row) -> str:

@@ -30,8 +30,8 @@
     const layout = coloured(held.layout, style);
     if (touch.matches) Object.assign(layout, { dragmode: false, hovermode: "closest" });
     if (narrow.matches) {
-      layout.margin = { ...layout.margin, l: 44, r: 8, t: 24 };
-      layout.showlegend = false;
+      layout.margin = { ...layout.margin, l: 44, r: 8, t: 24, b: 150 };
+      layout.legend = { ...layout.legend, y: -0.06, yanchor: "top", font: { size: 10 } };
       for (const key of Object.keys(layout)) if (key.startsWith("yaxis")) layout[key].title = undefined;
     }
     return { data, layout };

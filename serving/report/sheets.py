@@ -120,7 +120,9 @@ def evidence_of(row: Row) -> str:
         told = json.loads(text)
     except ValueError:
         return str(text)
-    return ", ".join(f"{name} {value}" for name, value in told.items()) if isinstance(told, dict) else str(text)
+    if not isinstance(told, dict):
+        return str(text)
+    return ", ".join(f"{name} {value}" for name, value in told.items() if value is not None)
 
 
 def _by_symbol(rows: Iterable[Row]) -> dict[str, list[Row]]:
