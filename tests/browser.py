@@ -17,6 +17,7 @@ from urllib.request import urlopen
 from websockets.sync.client import ClientConnection, connect
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+HARMLESS = ("log", "info", "debug", "verbose")
 COMPLAINTS = ("Runtime.exceptionThrown", "Log.entryAdded", "Runtime.consoleAPICalled")
 
 
@@ -67,11 +68,8 @@ class Page:
     def complaints(self) -> list[str]:
         """Errors and warnings of the console, and what was thrown."""
         self.run("1")
-        return [
-            json.dumps(event["params"])
-            for event in self.events
-            if event.get("method") in COMPLAINTS and event["params"].get("type") not in ("log", "info", "debug")
-        ]
+        told = [event for event in self.events if event.get("method") in COMPLAINTS]
+        return [json.dumps(event["params"]) for event in told if _level(event["params"]) not in HARMLESS]
 
     def requests(self) -> list[str]:
         """Every address the page asked for, but files and data in itself."""
@@ -84,6 +82,10 @@ class Page:
 
     def picture(self, file: Path) -> None:
         file.write_bytes(base64.b64decode(self.send("Page.captureScreenshot", format="png")["data"]))
+
+
+def _level(told: dict[str, Any]) -> str:
+    return str(told["entry"]["level"] if "entry" in told else told.get("type", "exception"))
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from serving.report.lake import Row
 
+LINE_PLACES = 7  # of an indicator: a line needs no more, and files are shorter
 FAR_QUARTILES = 4.0  # a price this many quartile ranges outside the quartiles is far
 LEAST_SPREAD = 0.002  # of the price, where it hardly moved
 FAR_SHARE, FAR_LEAST = 0.02, 3  # so many bars may be far for the axis to leave them out
@@ -27,7 +28,7 @@ class Points:
 
     def values(self, bars: Sequence[Row], column: str) -> list[float | None]:
         """A column of the bars at these points."""
-        return [None if at is None else number(bars[at][column]) for at in self.bars]
+        return [None if at is None else number(bars[at][column], LINE_PLACES) for at in self.bars]
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,9 @@ def local(instant: datetime, zone: ZoneInfo) -> str:
     return f"{instant.astimezone(zone):%Y-%m-%dT%H:%M:%S}"
 
 
-def number(value: Any) -> float | None:
-    """A finite number to nine significant places, None for anything else."""
-    return float(f"{value:.9g}") if value is not None and math.isfinite(value) else None
+def number(value: Any, places: int = 9) -> float | None:
+    """A finite number to so many significant places, None for anything else."""
+    return float(f"{value:.{places}g}") if value is not None and math.isfinite(value) else None
 
 
 def follows(bar: Row, after: Row) -> bool:
@@ -99,8 +100,9 @@ def price_axis(bars: Sequence[Row]) -> Axis | None:
         return None
     lowest, highest = _near(sorted(low for low, _ in priced), sorted(high for _, high in priced))
     near = [(low, high) for low, high in priced if low >= lowest and high <= highest]
-    beyond = len(priced) - len(near)
-    if not beyond or beyond > _few(priced):
+    is_few = 0 < len(priced) - len(near) <= _few(priced)
+    is_passing = near and near[0] == priced[0] and near[-1] == priced[-1]  # what lasts to an end is a move
+    if not is_few or not is_passing:
         return None
     low, high = min(low for low, _ in near), max(high for _, high in near)
     whole = (min(low for low, _ in priced), max(high for _, high in priced))
@@ -108,6 +110,7 @@ def price_axis(bars: Sequence[Row]) -> Axis | None:
     if whole[1] - whole[0] < SQUASHED * (high - low + 2 * margin):
         return None
     farthest = max(whole, key=lambda price: abs(price - (low + high) / 2))
+    beyond = sum(one < low - margin or other > high + margin for one, other in priced)
     return Axis(low - margin, high + margin, beyond, farthest)
 
 

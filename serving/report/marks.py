@@ -74,7 +74,9 @@ def _price(bars: Sequence[Row], at: int, side: str) -> float | None:
 
 def boxed(told: str) -> str:
     """A text for the box beside the pointer: no markup of its own, no longer than fits."""
-    lines = textwrap.wrap(textwrap.shorten(clean(told), LONGEST, placeholder=" ..."), LINE, break_long_words=True)
+    whole = clean(told)
+    shown = whole if len(whole) <= LONGEST else f"{whole[:LONGEST]} ..."
+    lines = textwrap.wrap(shown, LINE)
     return "<br>".join(escape(line) for line in lines)
 
 

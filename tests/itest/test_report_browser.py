@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,6 @@ from tests.browser import Page, browser_name, chromium
 from tests.report_lake import write_session
 
 pytestmark = pytest.mark.itest
-DRAWN = "document.querySelectorAll('.plot[data-drawn=yes]').length"
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def test_a_screen_reader_finds_a_title_headings_and_names(file: Path, page: Page
     assert page.run("document.title") == "Session report, Monday 3 March 2025 · Tickhouse"
     levels = page.run("[...document.querySelectorAll('h1, h2, h3')].map((one) => Number(one.tagName[1]))")
     assert levels[0] == 1 and levels.count(1) == 1
-    assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after - before <= 1 for before, after in pairwise(levels))
     assert page.run("[...document.querySelectorAll('table')].every((one) => one.caption && one.querySelector('th'))")
     assert page.run("[...document.querySelectorAll('.plot')].every((one) => one.getAttribute('aria-label'))")
     assert page.run("new Set([...document.querySelectorAll('[id]')].map((one) => one.id)).size") == page.run(
