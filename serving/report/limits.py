@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from lakehouse.bars import INTERVALS
 from serving.report.lake import Row
 
-# Sixty charts of a thousand bars are some 8 MB beside Plotly's 4.8: a browser opens that in a second or two.
+# Sixty charts of a thousand bars are some 12 MB beside Plotly's 4.8; a browser draws only those near its window.
 CHARTS_AT_MOST = 60
 BARS_AT_MOST = 1_000  # a day from 4:00 to 20:00 has 960 minutes
 ROWS_AT_MOST = 200

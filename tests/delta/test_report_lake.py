@@ -12,10 +12,9 @@ from jobs import report
 from jobs.cli import OK
 from lakehouse.lake import Lake
 from lakehouse.tables.gold import ALERTS, ANOMALIES, BARS, FEED_HEALTH, INDICATORS
-from lakehouse.tables.silver import TRADES
 from tests.report_lake import write_session
 
-TABLES = (BARS, INDICATORS, ANOMALIES, ALERTS, FEED_HEALTH, TRADES)
+TABLES = (BARS, INDICATORS, ANOMALIES, ALERTS, FEED_HEALTH)
 
 
 def test_a_report_over_a_lake_of_spark_says_what_the_tables_say(
