@@ -75,10 +75,11 @@ def keep_judged(bars: DataFrame) -> DataFrame:
 
 
 def build_day(
-    lake: Lake, day: date, days: Sequence[date], sessions: SessionArrays, rules: AnomalyRules, *, tasks: int
-) -> int:
+    lake: Lake, day: date, days: Sequence[date], sessions: SessionArrays, rules: AnomalyRules, *, tasks: int,
+    scorer: Scorer | None = None,
+) -> int:  # fmt: skip
     """Replace the anomalies of one date by what its bars and those of the sessions before say; counts them."""
-    work = Work(day_number(day), rules, sessions, known_instruments(lake, day))
+    work = Work(day_number(day), rules, sessions, known_instruments(lake, day), scorer=scorer)
     flags = flags_of_day(judged_bars(lake), day, days, work, tasks=tasks).persist()
     try:
         replace_flags(lake, day, flags, {})

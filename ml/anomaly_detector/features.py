@@ -1,7 +1,7 @@
 """Bars of one instrument to features of each bar: in usual deviations, by nothing later than the bar itself.
 
-The measures are those of the rules (`lakehouse/anomalies`); a model sees them side by side. What is not known yet counts
-as usual: 0. Distances are kept as their logarithm, so that the far ones do not drown the rest.
+The measures are those of the rules (`lakehouse/anomalies`); a model sees them side by side. What is not known yet is
+taken as usual: 0. Distances are kept as their logarithm, so that the far ones do not drown the rest.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from lakehouse.anomalies.seasonal import seasonal_scores
 from lakehouse.kernels import outliers as kernel
 
 Floats = NDArray[np.float64]
+HISTORY = AnomalyRules(least_sessions=2)  # a model weighs by itself how little two sessions say
 DUST = 0.00001  # a thousandth of a per cent, as a log move
 
 FEATURES = (
@@ -36,22 +37,26 @@ MEANING = {
 }
 
 
-def features_of(bars: Bars, rules: AnomalyRules, known: Known) -> pd.DataFrame:
+def features_of(bars: Bars, known: Known) -> pd.DataFrame:
     """One row a bar, one column a feature, all of them 0 or more and finite."""
-    moves = Moves.of(bars, rules)
+    return with_features(bars, Moves.of(bars, HISTORY), known)
+
+
+def with_features(bars: Bars, moves: Moves, known: Known) -> pd.DataFrame:
+    """The features of bars whose moves are known already."""
     reach, times = reaches(bars)
     with np.errstate(invalid="ignore", divide="ignore"):
         distances = {
             "move": np.abs(moves.by_session.score),
             "residual": np.abs(moves.residual_by_session.score),
             "jump": np.abs(moves.jump),
-            "volume": seasonal(bars, log_of(as_of_first_day(bars, known)), rules),
-            "trades": seasonal(bars, log_of(bars.trades), rules),
-            "range": seasonal(bars, without_dust(np.log(bars.high / bars.low)), rules),
+            "volume": seasonal(bars, log_of(as_of_first_day(bars, known))),
+            "trades": seasonal(bars, log_of(bars.trades)),
+            "range": seasonal(bars, without_dust(np.log(bars.high / bars.low))),
             "reach": np.fmin(times, reach / DUST),
-            "vwap_distance": np.abs(seasonal(bars, without_dust(np.log(bars.close / bars.vwap)), rules)),
+            "vwap_distance": np.abs(seasonal(bars, without_dust(np.log(bars.close / bars.vwap)))),
             "silence": silences(moves),
-            "gap": first_gaps(bars, rules, known),
+            "gap": first_gaps(bars, known),
         }
     return pd.DataFrame({name: as_feature(distances[name]) for name in FEATURES})
 
@@ -63,9 +68,9 @@ def as_feature(distances: Floats) -> Floats:
     return found
 
 
-def seasonal(bars: Bars, values: Floats, rules: AnomalyRules) -> Floats:
+def seasonal(bars: Bars, values: Floats) -> Floats:
     """Values against those of the same minute in past sessions."""
-    given = {"sessions": rules.sessions, "least_sessions": rules.least_sessions}
+    given = {"sessions": HISTORY.sessions, "least_sessions": HISTORY.least_sessions}
     return seasonal_scores(bars.session, bars.slot, values, **given).score
 
 
@@ -99,9 +104,9 @@ def silences(moves: Moves) -> Floats:
     return found
 
 
-def first_gaps(bars: Bars, rules: AnomalyRules, known: Known) -> Floats:
+def first_gaps(bars: Bars, known: Known) -> Floats:
     """How far out the way from the last price of one session to the first of the next is; NaN on all other bars."""
     found = np.full(len(bars), np.nan)
-    firsts, _, _, scores = gap_scores(bars, rules, known)
+    firsts, _, _, scores = gap_scores(bars, HISTORY, known)
     found[firsts] = np.abs(scores)
     return found
