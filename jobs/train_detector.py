@@ -1,7 +1,7 @@
 """Train the learned anomaly detector from gold.bars: `tickhouse train-detector --from 2024-01-02 --to 2024-03-28`.
 
-For 1-second and 1-minute bars each: learns from the earlier sessions of these dates, chooses its threshold on later
-ones, and registers the model in MLflow (mlflow.tracking_uri) with its figures and a model card. It becomes `champion` if
+For 1-second and 1-minute bars each: learns from the earlier sessions of these dates, chooses its threshold on the
+later ones, and registers the model in MLflow (mlflow.tracking_uri) with its figures and a model card. It becomes `champion` if
 it finds more of what is planted into the later sessions than the champion before, else `challenger`. Writes no table;
 `tickhouse anomalies build --learned` applies the champions.
 """
