@@ -1,9 +1,9 @@
 """Train the learned anomaly detector from gold.bars: `tickhouse train-detector --from 2024-01-02 --to 2024-03-28`.
 
-For 1-second and 1-minute bars each: learns from the earlier sessions of these dates, chooses its threshold on the
-later ones, and registers the model in MLflow (mlflow.tracking_uri) with its figures and a model card. It becomes `champion` if
-it finds more of what is planted into the later sessions than the champion before, else `challenger`. Writes no table;
-`tickhouse anomalies build --learned` applies the champions.
+For 1-second and 1-minute bars each: learns from the earlier sessions of these dates, chooses its threshold on the later
+ones, and registers the model in MLflow (mlflow.tracking_uri) with its figures and a model card. It becomes `champion`
+if it finds more of what is planted into the later sessions than the champion before, else `challenger`. Writes no
+table; `tickhouse anomalies build --learned` applies the champions.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -47,16 +47,27 @@ if TYPE_CHECKING:
 LEAST_DATES = 3
 
 
+@dataclass(frozen=True)
+class Order:
+    """What is asked for: dates, how many examples of each part, the share of the dates that validates, and the seed."""
+
+    first: date = date.min
+    last: date = date.max
+    sample: int = 200_000
+    validation_share: float = 0.3
+    seed: int = Recipe().seed
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse, run, and answer with an honest exit code."""
     flags = cli.parser(__doc__)
     flags.add_argument("--from", dest="first", type=date.fromisoformat, default=date.min, help="first exchange date")
     flags.add_argument("--to", dest="last", type=date.fromisoformat, default=date.max, help="last exchange date")
-    flags.add_argument("--sample", type=int, default=200_000, help="examples of each part that come to the driver")
+    flags.add_argument("--sample", type=int, default=Order.sample, help="examples of each part that come to the driver")
     flags.add_argument(
-        "--validation-share", type=float, default=0.3, help="share of the dates, the last, to validate by"
+        "--validation-share", type=float, default=Order.validation_share, help="share of the dates, the last ones"
     )
-    flags.add_argument("--seed", type=int, default=Recipe().seed, help="seed of sample, planting and forest")
+    flags.add_argument("--seed", type=int, default=Order.seed, help="seed of sample, planting and forest")
     flags.add_argument("--interval", action="append", choices=list(WINDOWS), help="only this one; repeatable")
     return cli.run(body, flags, argv)
 
@@ -67,10 +78,8 @@ def body(args: argparse.Namespace) -> None:
     with spark_session(settings, app_name="tickhouse-train-detector") as spark:
         lake = Lake(spark, settings.paths.warehouse)
         intervals = args.interval or list(WINDOWS)
-        done = [
-            train_interval(lake, settings, one, args.first, args.last, args.sample, args.validation_share, args.seed)
-            for one in intervals
-        ]
+        order = Order(args.first, args.last, args.sample, args.validation_share, args.seed)
+        done = [train_interval(lake, settings, one, order) for one in intervals]
     if args.json:
         cli.print_json({"models": done})
     for one in () if args.json else done:
@@ -78,21 +87,19 @@ def body(args: argparse.Namespace) -> None:
         print(f"{one['model']} is {one['alias']}: recall {recall} of what was planted, naive score {naive}")
 
 
-def train_interval(
-    lake: Lake, settings: Settings, interval: str, first: date, last: date, sample: int, share: float, seed: int
-) -> dict[str, Any]:
+def train_interval(lake: Lake, settings: Settings, interval: str, order: Order) -> dict[str, Any]:
     """Train and register the detector of one interval; its name, alias, parameters and figures."""
     known = days_with_bars(lake)
-    days, history = chosen_days(known, first, last)
+    days, history = chosen_days(known, order.first, order.last)
     versions_read = {table.full_name: lake.version(table) for table in (BARS, CORPORATE_ACTIONS)}
     sessions = read_sessions(lake, settings.reference.exchange)
-    plan = plan_of(lake, days, sessions, validation_share=share, sample=sample, seed=seed)
+    plan = plan_of(lake, days, sessions, validation_share=order.validation_share, sample=order.sample, seed=order.seed)
     bars = keep_judged(lake.read(BARS, version=versions_read[BARS.full_name]))
     wanted = bars.where(bars["session_date"].between(history, days[-1]))
     learned, validation = split_examples(
         examples(wanted, plan, interval, tasks=settings.spark.shuffle_partitions), interval
     )
-    recipe = Recipe(seed=seed)
+    recipe = Recipe(seed=order.seed)
     trained = train(learned, validation, interval, recipe)
     params = params_of(days, plan, recipe, versions_read)
     client = client_of(settings.mlflow)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from jobs import train_detector
+from jobs.train_detector import Order
 from lakehouse.anomalies.build import build_day, days_with_bars, judged_bars
 from lakehouse.anomalies.rules import AnomalyRules, Bars
 from lakehouse.lake import Lake
@@ -31,7 +32,7 @@ def tracked(settings: Settings, tmp_path: Path) -> Settings:
 
 
 def trained(lake: Lake, settings: Settings, seed: int) -> dict[str, object]:
-    return train_detector.train_interval(lake, settings, "1m", date.min, date.max, SAMPLE, 0.3, seed)
+    return train_detector.train_interval(lake, settings, "1m", Order(sample=SAMPLE, seed=seed))
 
 
 def test_a_detector_is_trained_registered_loaded_by_alias_and_flags_a_date(
@@ -97,6 +98,6 @@ def test_too_few_dates_are_refused_before_anything_is_registered(
     since = LAST - timedelta(days=1)
 
     with pytest.raises(ModelError, match="expected 3 exchange dates with bars or more .* found 2"):
-        train_detector.train_interval(lake, tracked, "1m", since, LAST, SAMPLE, 0.3, 1)
+        train_detector.train_interval(lake, tracked, "1m", Order(since, LAST))
 
     assert not Path(tracked.mlflow.tracking_uri.removeprefix("sqlite:///")).exists()
