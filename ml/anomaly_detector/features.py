@@ -53,7 +53,7 @@ def with_features(bars: Bars, moves: Moves, known: Known) -> pd.DataFrame:
             "volume": seasonal(bars, log_of(as_of_first_day(bars, known))),
             "trades": seasonal(bars, log_of(bars.trades)),
             "range": seasonal(bars, without_dust(np.log(bars.high / bars.low))),
-            "reach": np.fmin(times, reach / DUST),
+            "reach": np.minimum(times, reach / DUST),  # NaN stays NaN
             "vwap_distance": np.abs(seasonal(bars, without_dust(np.log(bars.close / bars.vwap)))),
             "silence": silences(moves),
             "gap": first_gaps(bars, known),
