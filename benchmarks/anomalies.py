@@ -1,6 +1,6 @@
 """`docs/anomalies.md`: how well anomalies are found, measured against ground truth, vendors' marks, NAB and rivals.
 
-python -m benchmarks.anomalies [--parts nab,prints,market,speed] [--nab FOLDER] [--seeds 4,5]
+python -m benchmarks.anomalies [--parts nab,prints,market,learned,speed] [--nab FOLDER] [--seeds 4,5]
 
 Each part leaves its figures in .work/bench/anomalies; the page is written from all that are there. It lies here and not
 in `jobs/` because it needs the benchmark's rivals, the shared data and the simulator, none of which is shipped. With a
@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import anomaly_learned
 from benchmarks.anomaly_market import Outcome, flags_of, jump_outcome, market_of
 from benchmarks.anomaly_page import page
 from benchmarks.anomaly_prints import best_threshold, counts, tapes
@@ -137,6 +138,18 @@ def measure_market(args: argparse.Namespace) -> None:
         keep(f"market-{seed}", {"seed": seed, "seconds": spent, "outcomes": figures, "reasons": reasons})
 
 
+def measure_learned(args: argparse.Namespace) -> None:
+    """The learned detector, trained on another simulated market, beside the naive score and the rules."""
+    seeds, outcomes = [int(text) for text in args.seeds.split(",")], dict[str, Figures]()
+    for seed in seeds:
+        market = market_of(SimulatorConfig(seed=seed, sessions=SESSIONS, symbols=SYMBOLS, trades_per_session=TRADES))
+        found = {one: anomaly_learned.as_rows(anomaly_learned.learned_outcomes(market, one)) for one in INTERVALS}
+        outcomes[str(seed)] = found
+    models = {one: anomaly_learned.trained(one).metrics for one in INTERVALS}
+    trained_on = {"seed": anomaly_learned.SEED, "sessions": anomaly_learned.SESSIONS, "later": anomaly_learned.LATER}
+    keep("learned", {"on": trained_on, "models": models, "seeds": outcomes, "speed": anomaly_learned.speeds()})
+
+
 def tally(names: Sequence[str]) -> dict[str, int]:
     """How often each name occurs."""
     return {name: names.count(name) for name in sorted(set(names))}
@@ -176,6 +189,7 @@ PARTS: dict[str, Callable[[argparse.Namespace], None]] = {
     "nab": measure_nab,
     "prints": measure_prints,
     "market": measure_market,
+    "learned": measure_learned,
     "speed": measure_speed,
 }
 

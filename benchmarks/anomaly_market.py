@@ -16,13 +16,13 @@ from lakehouse.anomalies.judge import judge_bars
 from lakehouse.anomalies.market import market_moves
 from lakehouse.anomalies.moves import moves_of
 from lakehouse.anomalies.prints import is_bad_print, print_scores
-from lakehouse.anomalies.rules import HALT, JUMP, PRINT, SPLIT, AnomalyRules, Flag, Known
+from lakehouse.anomalies.rules import HALT, JUMP, PRINT, SPLIT, AnomalyRules, Bars, Flag, Known
 from lakehouse.bars import BarRules
-from lakehouse.conditions import COUNTS_VWAP, Dialect, load_dialects
+from lakehouse.conditions import COUNTS_VWAP, MOVES_RANGE, Dialect, load_dialects
 from lakehouse.fold import as_plain, fold_table
 from lakehouse.reference.calendar import SessionArrays, day_number, session_arrays, sessions_for
 from lakehouse.settings import CONF
-from streaming.feeds.sim_market import corporate_actions
+from streaming.feeds.sim_market import corporate_actions, plan_halt
 from streaming.feeds.sim_truth import prints_table
 from streaming.feeds.simulate import FEED, SimulatedSession, SimulatorConfig, session_hours, simulated_sessions
 
@@ -84,13 +84,17 @@ class Found:
 
 @dataclass(frozen=True)
 class Market:
-    """The bars of a simulated market as they finally stand, its jumps, and how its bad prints were told."""
+    """The bars of a simulated market as they finally stand, its jumps, and how its bad prints were told.
+
+    `others` are the halts (at their end) and the bad prints that are still in the bars.
+    """
 
     config: SimulatorConfig
     bars: pa.Table
     sessions: SessionArrays
     jumps: tuple[Event, ...]
     prints: Outcome
+    others: dict[str, tuple[Event, ...]]
 
 
 def market_of(config: SimulatorConfig) -> Market:
@@ -98,22 +102,44 @@ def market_of(config: SimulatorConfig) -> Market:
     hours = session_hours(config)
     sessions = session_arrays(sessions_for(config.exchange, hours[0].day, hours[-1].day))
     dialect, rules = load_dialects(CONF / "sale_conditions.yaml").by_feed[FEED], BarRules(sessions, intervals=INTERVALS)
-    bars, jumps, bad = [], list[Event](), Outcome()
+    bars, jumps, bad, halts, wrong = [], list[Event](), Outcome(), list[Event](), list[Event]()
     for session in simulated_sessions(config):
         prints = current_prints(session, dialect)
         bars.append(pa.Table.from_batches([as_plain(fold_table(prints, rules))]))
         names = session.delivery.stamped.tickers
         jumps += [Event(names[jump.symbol], jump.at_ms) for jump in session.jumps]
         bad.add(print_outcome(session, prints))
-    return Market(config, pa.concat_tables(bars), sessions, tuple(jumps), bad)
+        wrong += standing_prints(session, prints)
+        halt = plan_halt(config, session.hours)
+        halts += [Event(names[halt.symbol], halt.to_ms)] if halt else []
+    others = {"halts": tuple(halts), "bad prints in bars": tuple(wrong)}
+    return Market(config, pa.concat_tables(bars), sessions, tuple(jumps), bad, others)
+
+
+def planted_prints(session: SimulatedSession) -> pa.Array:
+    """The ids of a session's fat fingers."""
+    stamped = session.delivery.stamped
+    return pa.array([stamped.trade_id(row) for row in stamped.amended.fat_fingers.tolist()], pa.string())
+
+
+def standing_prints(session: SimulatedSession, prints: pa.Table) -> Iterator[Event]:
+    """The fat fingers that are in the regular session's highs once all is corrected."""
+    in_range = pc.not_equal(pc.bit_wise_and(prints["eligibility"], MOVES_RANGE), 0)
+    rows = prints.filter(pc.and_(pc.equal(prints["session"], "regular"), in_range))
+    rows = rows.filter(pc.is_in(rows["trade_id"], value_set=planted_prints(session)))
+    instants_ms = pc.divide(rows["traded_at"].cast(pa.int64()), 1000).to_pylist()
+    return map(Event, rows["symbol"].to_pylist(), instants_ms)
+
+
+def at_market_prints(prints: pa.Table) -> pa.Table:
+    """Prints of the regular session, average prices left out."""
+    at_market = pc.not_equal(pc.bit_wise_and(prints["eligibility"], ODD_LOTS_TOO), 0)
+    return prints.filter(pc.and_(pc.equal(prints["session"], "regular"), at_market))
 
 
 def print_outcome(session: SimulatedSession, prints: pa.Table) -> Outcome:
     """Planted fat fingers against the prints of the regular session we call bad; the test judges each as it comes."""
-    stamped = session.delivery.stamped
-    planted = pa.array([stamped.trade_id(row) for row in stamped.amended.fat_fingers.tolist()], pa.string())
-    at_market = pc.not_equal(pc.bit_wise_and(prints["eligibility"], ODD_LOTS_TOO), 0)
-    rows = prints.filter(pc.and_(pc.equal(prints["session"], "regular"), at_market))
+    planted, rows = planted_prints(session), at_market_prints(prints)
     rows = rows.sort_by([("symbol", "ascending"), ("ord", "ascending")])
     prices, names = rows["price"].cast(pa.float64()).to_numpy(), rows["symbol"].to_numpy(zero_copy_only=False)
     edges = [0, *(np.flatnonzero(names[1:] != names[:-1]) + 1).tolist(), len(prices)]
@@ -157,18 +183,26 @@ def millionths(numbers: pa.ChunkedArray) -> pa.Array:
 
 def flags_of(market: Market, interval: str, rules: AnomalyRules) -> Iterator[Found]:
     """Every flag of a market's bars of one interval."""
+    for symbol, bars, known in series_of(market, interval):
+        for flag in judge_bars(bars, rules, known):
+            yield Found(symbol, int(bars.start_ms[flag.row]), int(bars.end_ms[flag.row]), flag)
+
+
+def series_of(market: Market, interval: str) -> Iterator[tuple[str, Bars, Known]]:
+    """The bars of each symbol of a market, with what is known of it."""
     rows = market.bars.filter(pc.equal(market.bars["interval"], interval))
     rows = rows.filter(pc.equal(rows["session"], "regular"))
     rows = rows.sort_by([("instrument_id", "ascending"), ("bar_start", "ascending")])
+    vwap = pc.divide(rows["notional"].cast(pa.float64()), rows["vwap_volume"].cast(pa.float64()))
+    rows = rows.append_column("vwap", vwap)  # NaN where nothing counts
     rows = rows.append_column("market", pa.array(cross_section(rows, market.sessions)))
     splits = {
         row["instrument_id"]: Known(splits={day_number(row["effective_date"]): float(row["ratio"])})
         for row in corporate_actions(market.config)
     }
     for group in groups_of(rows):
-        bars, symbol = bars_of(group, market.sessions), group["symbol"][0].as_py()
-        for flag in judge_bars(bars, rules, splits.get(group["instrument_id"][0].as_py(), Known())):
-            yield Found(symbol, int(bars.start_ms[flag.row]), int(bars.end_ms[flag.row]), flag)
+        known = splits.get(group["instrument_id"][0].as_py(), Known())
+        yield group["symbol"][0].as_py(), bars_of(group, market.sessions), known
 
 
 def cross_section(rows: pa.Table, sessions: SessionArrays) -> NDArray[np.float64]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from benchmarks.anomaly_learned_page import learned_part
+
 Figures = dict[str, Any]
 
 # ARTime, the best detector numenta/NAB publishes: raw standard scores of these series (results/ARTime @5a98e4f1).
@@ -32,6 +34,7 @@ def page(known: Figures) -> str:
         "",
     ]
     lines += [*_market(markets)] if markets else []
+    lines += [*learned_part(known["learned"])] if "learned" in known else []
     lines += [*_prints(known["prints"])] if "prints" in known else []
     lines += [*_nab(known["nab"])] if "nab" in known else []
     lines += [*_speed(known["speed"])] if "speed" in known else []

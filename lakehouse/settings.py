@@ -222,6 +222,20 @@ class FastLaneSettings(Section):
     look_back_minutes: float = Field(15.0, ge=0)
 
 
+class MlflowSettings(Section):
+    """Where models are tracked and registered: a server's address, or an sqlite file; its artifacts in a folder."""
+
+    tracking_uri: str = Field("sqlite:///warehouse/mlflow/mlflow.db", pattern=r"^(sqlite:///|https?://).+$")
+    artifacts: str | None = "warehouse/mlflow/artifacts"
+
+    @property
+    def artifact_location(self) -> str | None:
+        """Where a new experiment keeps its artifacts; None leaves that to the server."""
+        if self.artifacts is None or "://" in self.artifacts:
+            return self.artifacts
+        return Path(self.artifacts).absolute().as_uri()
+
+
 class Settings(Section):
     """Everything a job may be told. Each job takes this one object."""
 
@@ -238,6 +252,7 @@ class Settings(Section):
     delivery: DeliverySettings = DeliverySettings()
     detect: DetectSettings = DetectSettings()
     fast_lane: FastLaneSettings = FastLaneSettings()
+    mlflow: MlflowSettings = MlflowSettings()
 
     def checkpoint(self, query: str) -> str:
         """The checkpoint folder of one query; the version segment changes when its state layout does."""

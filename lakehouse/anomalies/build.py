@@ -29,6 +29,7 @@ from lakehouse.tables.silver import CORPORATE_ACTIONS
 from lakehouse.workers import in_arrow
 
 PRICES = ("open", "high", "low", "close")
+MEASURES = (*PRICES, "volume", "market", "trades", "vwap")
 GROUP = ("instrument_id", "interval")
 WAIT_FOR_THE_NEXT_BAR = frozenset((MOVE, RESIDUAL, JUMP))
 Scorer = Callable[[Bars, Known], Iterable[Flag]]
@@ -74,10 +75,11 @@ def keep_judged(bars: DataFrame) -> DataFrame:
 
 
 def build_day(
-    lake: Lake, day: date, days: Sequence[date], sessions: SessionArrays, rules: AnomalyRules, *, tasks: int
-) -> int:
+    lake: Lake, day: date, days: Sequence[date], sessions: SessionArrays, rules: AnomalyRules, *, tasks: int,
+    scorer: Scorer | None = None,
+) -> int:  # fmt: skip
     """Replace the anomalies of one date by what its bars and those of the sessions before say; counts them."""
-    work = Work(day_number(day), rules, sessions, known_instruments(lake, day))
+    work = Work(day_number(day), rules, sessions, known_instruments(lake, day), scorer=scorer)
     flags = flags_of_day(judged_bars(lake), day, days, work, tasks=tasks).persist()
     try:
         replace_flags(lake, day, flags, {})
@@ -90,11 +92,15 @@ def flags_of_day(bars: DataFrame, day: date, days: Sequence[date], work: Work, *
     """The anomalies of one date as rows of gold.anomalies, by its bars and those of the sessions before."""
     past = [one for one in days if one < day][-work.rules.sessions :]
     wanted = bars.where(F.col("session_date").isin([*past, day])).transform(with_market)
-    columns = (*GROUP, "bar_start", "bar_end", "session_date", "symbol", *PRICES, "volume", "market")
-    doubles = [F.col(name).cast("double").alias(name) for name in (*PRICES, "volume")]
-    plain = wanted.select(*(name for name in columns if name not in (*PRICES, "volume")), *doubles)
-    grouped = plain.repartition(tasks, "instrument_id").sortWithinPartitions(*GROUP, "bar_start")
+    grouped = wanted.transform(to_series, tasks=tasks)
     return in_arrow(grouped, partial(flags_of_batches, work=work), ANOMALIES.schema)
+
+
+def to_series(bars: DataFrame, *, tasks: int) -> DataFrame:
+    """Bars as `bars_of` takes them: those of an instrument and interval together, in order of time. Batch only."""
+    names = [*GROUP, "bar_start", "bar_end", "session_date", "symbol"]
+    plain = bars.select(*names, *(F.col(name).cast("double").alias(name) for name in MEASURES))
+    return plain.repartition(tasks, "instrument_id").sortWithinPartitions(*GROUP, "bar_start")
 
 
 def replace_flags(lake: Lake, day: date, flags: DataFrame, transaction: Mapping[str, str]) -> None:
@@ -170,7 +176,7 @@ def bars_of(rows: pa.Table, sessions: SessionArrays) -> Bars:
     opens, _ = sessions.bounds(session, np.full(len(session), SESSION_CODES["regular"], np.int64))
     start, end = (rows[name].cast(pa.int64()).to_numpy() // 1000 for name in ("bar_start", "bar_end"))
     opens = np.where(opens >= 0, opens, start)
-    values = (rows[name].cast(pa.float64()).to_numpy() for name in (*PRICES, "volume", "market"))
+    values = (rows[name].cast(pa.float64()).to_numpy() for name in MEASURES)
     return Bars(rows["interval"][0].as_py(), session, opens, start, end, *values)
 
 

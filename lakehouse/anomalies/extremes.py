@@ -49,27 +49,29 @@ def in_shares_of_today(bars: Bars, known: Known) -> Floats:
 
 def spikes(bars: Bars, rules: AnomalyRules) -> Iterator[Flag]:
     """Flags of highs and lows farther outside open and close than is usual: bad prints, in all likelihood."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        above = np.log(bars.high / np.maximum(bars.open, bars.close))
-        below = np.log(np.minimum(bars.open, bars.close) / bars.low)
-    reach = np.maximum(above, below)
-    usual = np.empty(len(reach))
-    kernel.usual_before(reach, SPIKE_MEMORY, usual)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        score = reach / usual
+    reach, score = reaches(bars)
+    with np.errstate(invalid="ignore"):
         rows = np.flatnonzero((score >= rules.far_spike) & (reach >= rules.least_move))
     for row in rows.tolist():
         evidence = {"high": number(bars.high[row]), "low": number(bars.low[row]), "reach_pct": percent(reach[row])}
         yield Flag(row, SPIKE, int(bars.end_ms[row]), float(score[row]), PRINT, evidence)
 
 
+def reaches(bars: Bars) -> tuple[Floats, Floats]:
+    """How far each bar's high or low lies outside its open and close, as a log move and in units of what was usual."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        above = np.log(bars.high / np.maximum(bars.open, bars.close))
+        below = np.log(np.minimum(bars.open, bars.close) / bars.low)
+    reach: Floats = np.maximum(above, below)
+    usual = np.empty(len(reach))
+    kernel.usual_before(reach, SPIKE_MEMORY, usual)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return reach, reach / usual
+
+
 def gaps(bars: Bars, rules: AnomalyRules, known: Known) -> Iterator[Flag]:
     """Flags of first prices of a session far from the last one before it, by past gaps; a split is named as one."""
-    firsts = np.flatnonzero(np.diff(bars.session, prepend=bars.session[:1] - 1))[1:]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        moves = np.log(bars.open[firsts] / last_known(bars)[firsts - 1])
-    ratios = np.array([known.splits.get(session, 1.0) for session in bars.session[firsts].tolist()])
-    scores = _gap_scores(bars.session[firsts], moves + np.log(ratios), rules)
+    firsts, moves, ratios, scores = gap_scores(bars, rules, known)
     for at, row in enumerate(firsts.tolist()):
         score, move, since, end = abs(float(scores[at])), float(moves[at]), bars.end_ms[row - 1], bars.end_ms[row]
         is_far = score >= rules.far_gap and abs(move) >= rules.least_move
@@ -79,6 +81,15 @@ def gaps(bars: Bars, rules: AnomalyRules, known: Known) -> Iterator[Flag]:
         if is_far or reason == SPLIT:
             evidence = {"move_pct": percent(move), "split_ratio": float(ratios[at]), "open": number(bars.open[row])}
             yield Flag(row, GAP, int(end), score if is_far else 0.0, reason, evidence)
+
+
+def gap_scores(bars: Bars, rules: AnomalyRules, known: Known) -> tuple[NDArray[np.int64], Floats, Floats, Floats]:
+    """Of each session but the first: its first row, the log move to there, the split ratio, and how far out it is."""
+    firsts = np.flatnonzero(np.diff(bars.session, prepend=bars.session[:1] - 1))[1:]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        moves = np.log(bars.open[firsts] / last_known(bars)[firsts - 1])
+    ratios = np.array([known.splits.get(session, 1.0) for session in bars.session[firsts].tolist()])
+    return firsts, moves, ratios, _gap_scores(bars.session[firsts], moves + np.log(ratios), rules)
 
 
 def _gap_scores(sessions: NDArray[np.int64], moves: Floats, rules: AnomalyRules) -> Floats:

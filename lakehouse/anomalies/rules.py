@@ -17,9 +17,10 @@ PRINT, HALT, SPLIT, FILING, NEWS, SECTOR, UNEXPLAINED = (
 REASONS = (PRINT, HALT, SPLIT, FILING, NEWS, SECTOR, UNEXPLAINED)
 
 # What a flag is about: the move from bar to bar, the same without the market's, a jump, the session's first price
-# against the last one before it, volume, and a high or low that the bar's other prices do not explain.
-MOVE, RESIDUAL, JUMP, GAP, VOLUME, SPIKE = "move", "residual", "jump", "gap", "volume", "spike"
-KINDS = (MOVE, RESIDUAL, JUMP, GAP, VOLUME, SPIKE)
+# against the last one before it, volume, a high or low that the bar's other prices do not explain, and all of it at
+# once by a model that was learned.
+MOVE, RESIDUAL, JUMP, GAP, VOLUME, SPIKE, LEARNED = "move", "residual", "jump", "gap", "volume", "spike", "learned"
+KINDS = (MOVE, RESIDUAL, JUMP, GAP, VOLUME, SPIKE, LEARNED)
 
 MINUTE_MS = 60_000
 WINDOWS = {"1s": 600, "1m": 270}  # the paper's window for one-minute returns is sqrt(252 x 390) = 313, at most a day
@@ -60,7 +61,7 @@ class Bars:
     """Bars of one instrument and interval, regular sessions only, in order of time; all columns have one length.
 
     `session` counts exchange dates (days since 1970), `opens_ms` is when the bar's session opens, `market` the
-    cross-section's move at the bar's moment (NaN where it is not known).
+    cross-section's move at the bar's moment (NaN where it is not known), `trades` how many prints it holds.
     """
 
     interval: str
@@ -74,6 +75,8 @@ class Bars:
     close: Floats
     volume: Floats
     market: Floats
+    trades: Floats
+    vwap: Floats
 
     def __len__(self) -> int:
         return len(self.start_ms)

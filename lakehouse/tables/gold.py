@@ -267,14 +267,17 @@ ANOMALIES = Table(
         Column("instrument_id", "string", "Permanent id", nullable=False),
         Column("interval", "string", "Interval of the bar: 1s or 1m", nullable=False),
         Column("bar_start", "timestamp", "First instant of the bar, UTC", nullable=False),
-        Column("kind", "string", "move, residual, jump, gap, volume or spike", nullable=False),
+        Column("kind", "string", "move, residual, jump, gap, volume, spike or learned", nullable=False),
         Column("session_date", "date", "Exchange date", nullable=False),
         Column("symbol", "string", "Ticker of that day", nullable=False),
         Column(
             "decided_at", "timestamp", "End of the last bar this was judged by, UTC: not known before", nullable=False
         ),
         Column(
-            "score", "double", "How far out, in usual deviations; 0 for a split that is no surprise", nullable=False
+            "score",
+            "double",
+            "How far out, in usual deviations; 0 for a split that is no surprise; of kind learned the model's, 0 to 1",
+            nullable=False,
         ),
         Column("reason", "string", "print, halt, split, filing, news, sector move or unexplained", nullable=False),
         Column("evidence", "string", "The numbers it was judged by, a JSON object", nullable=False),

@@ -57,7 +57,9 @@ def market_of(seed: int, sessions: int = 8) -> Bars:
     wick = np.exp(np.abs(dice.normal(0, 0.0002, (2, count))))
     high, low = np.maximum(open_, close) * wick[0], np.minimum(open_, close) / wick[1]
     volume = np.round(np.exp(dice.normal(8, 0.4, count)) * np.where(start == opens, 6, 1))
-    return Bars("1m", session, opens, start, start + MINUTE_MS, open_, high, low, close, volume, np.full(count, NAN))
+    prices, trades = (open_, high, low, close), np.ceil(volume / 100.0)
+    unknown, middle = np.full(count, NAN), (open_ + close) / 2
+    return Bars("1m", session, opens, start, start + MINUTE_MS, *prices, volume, unknown, trades, middle)
 
 
 def moved(bars: Bars, row: int, factor: float) -> Bars:
