@@ -97,7 +97,7 @@ class _Books:
     """What the three portfolio watchers share: one book for each portfolio of the rule."""
 
     reads = Bar
-    keeps = ("_remembered",)
+    keeps: tuple[str, ...] = ("_remembered",)
 
     def __init__(
         self, rule: PositionLoss | WeightDrift | PortfolioValueMove, portfolios: Sequence[Portfolio], splits: Splits

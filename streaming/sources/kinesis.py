@@ -25,12 +25,13 @@ from streaming.sources.kinesis_client import KinesisStream
 from streaming.sources.kinesis_offsets import Offset, Range, ranges
 from streaming.sources.kinesis_options import KinesisOptions
 from streaming.sources.kinesis_plan import Planner
-from streaming.sources.kinesis_read import batches
+from streaming.sources.kinesis_read import batches, side_by_side
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 NAME = "tickhouse-kinesis"
+SHARDS_A_TASK = 4  # reading is mostly waiting for a shard's next turn, so a few shards wait together on one processor
 COLUMNS = (
     "data binary, streamName string, partitionKey string, sequenceNumber string, "
     "approximateArrivalTimestamp timestamp, shardId string"
@@ -38,10 +39,10 @@ COLUMNS = (
 
 
 @dataclass
-class ShardPartition(InputPartition):
-    """One task: the records of one shard in one batch."""
+class ShardsPartition(InputPartition):
+    """One task: the records of a few shards in one batch."""
 
-    wanted: Range
+    wanted: list[Range]
 
 
 class KinesisReader(DataSourceStreamReader):
@@ -59,17 +60,19 @@ class KinesisReader(DataSourceStreamReader):
         """The end of the next batch, within the caps, counted from the end of the last planned one."""
         return self._plan().latest().to_json()
 
-    def partitions(self, start: dict[str, Any], end: dict[str, Any]) -> list[ShardPartition]:
+    def partitions(self, start: dict[str, Any], end: dict[str, Any]) -> list[ShardsPartition]:
         """The exact ranges between two offsets. On a restart Spark calls it with the last end twice."""
         until = Offset.from_json(end)
         self._plan().planned(until)
-        return [ShardPartition(wanted) for wanted in ranges(Offset.from_json(start), until)]
+        wanted = ranges(Offset.from_json(start), until)
+        return [ShardsPartition(wanted[at : at + SHARDS_A_TASK]) for at in range(0, len(wanted), SHARDS_A_TASK)]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
-        """The records of one range, on an executor."""
-        assert isinstance(partition, ShardPartition)  # noqa: S101 - Spark hands back what partitions() made
+        """The records of a few ranges, on an executor."""
+        assert isinstance(partition, ShardsPartition)  # noqa: S101 - Spark hands back what partitions() made
         settle()
-        return batches(KinesisStream(self._options), self._options, partition.wanted)
+        options = self._options
+        return side_by_side([batches(KinesisStream(options), options, wanted) for wanted in partition.wanted])
 
     def stop(self) -> None:
         """The query has ended."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import Any
 
 import pyarrow as pa
@@ -49,6 +50,7 @@ class RangeReader:
         self._left = wanted.count + (not wanted.first)
         self._renewals = 0
         self._record_bytes = BELIEVED_BYTES
+        self._asked = 0.0
 
     def pages(self) -> Iterator[list[dict[str, Any]]]:
         """The records of the range, in order."""
@@ -85,6 +87,7 @@ class RangeReader:
 
     def _page(self, iterator: str) -> Page:
         """One page; an iterator that expired (after five minutes) is renewed at the last record seen."""
+        self._asked = self._stream.waiting.monotonic()
         try:
             page = self._stream.page(iterator, self._limit())
         except Refusal as refusal:
@@ -130,7 +133,7 @@ class RangeReader:
         if self._options.fetch_interval_ms:
             size = sum(len(record["Data"]) for record in records)
             seconds = max(self._options.fetch_interval_ms / 1000, size / self._options.bytes_per_second)
-            self._stream.waiting.sleep(seconds)
+            self._stream.waiting.sleep(max(0.0, self._asked + seconds - self._stream.waiting.monotonic()))
 
     def _gap(self, why: str) -> None:
         place = f"Kinesis stream {self._options.stream}, {self._wanted.shard}"
@@ -147,6 +150,20 @@ def batches(stream: KinesisStream, options: KinesisOptions, wanted: Range) -> It
     """The range as Arrow batches, one for each page."""
     for page in RangeReader(stream, options, wanted).pages():
         yield to_batch(options.stream, wanted.shard, page)
+
+
+def side_by_side(sources: Sequence[Iterator[pa.RecordBatch]]) -> Iterator[pa.RecordBatch]:
+    """What several iterators give, as it comes; each is one batch ahead of whoever takes them."""
+    if not sources:
+        return
+    with ThreadPoolExecutor(len(sources)) as pool:
+        coming = {pool.submit(next, one, None): one for one in sources}
+        while coming:
+            for done in wait(coming, return_when=FIRST_COMPLETED).done:
+                source = coming.pop(done)
+                if (batch := done.result()) is not None:
+                    coming[pool.submit(next, source, None)] = source
+                    yield batch
 
 
 def to_batch(stream: str, shard: str, records: list[dict[str, Any]]) -> pa.RecordBatch:
