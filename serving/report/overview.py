@@ -37,21 +37,12 @@ def tiles(head: Head, zone: ZoneInfo) -> Iterable[Tile]:
     late, gone, mended = (head.total(head.symbols, name) for name in ("late", "cancelled", "corrected"))
     revised = f"{late:,} late, {gone:,} cancelled, {mended:,} corrected"
     settled, untold = head.total(head.refused, "settled"), head.total(head.alerts, "untold")
+    traded, lengths = sum(row["trades"] > 0 for row in head.symbols), by_count(head.bars, "interval", len(head.bars))
     yield _sessions(head, zone)
-    yield "Symbols", f"{len(head.symbols):,}", f"{sum(row['trades'] > 0 for row in head.symbols):,} with prints", False
-    yield (
-        "Bars",
-        f"{head.total(head.bars):,}",
-        ", ".join(f"{row['rows']:,} of {row['interval']}" for row in head.bars),
-        False,
-    )
+    yield "Symbols", f"{len(head.symbols):,}", f"{traded:,} with prints", False
+    yield "Bars", f"{head.total(head.bars):,}", lengths, False
     yield "Prints", f"{_prints(head):,}", revised, False
-    yield (
-        "Refused",
-        f"{head.total(head.refused):,}",
-        f"{settled:,} settled since" if settled else "in quarantine",
-        False,
-    )
+    yield "Refused", f"{head.total(head.refused):,}", f"{settled:,} of them settled since", False
     yield "Flags", f"{head.total(head.flags):,}", by_count(head.flags, "reason"), False
     yield "Signals", f"{head.total(head.signals):,}", by_count(_rules(head.signals), "rule"), False
     yield "Alerts", f"{head.total(head.alerts):,}", f"{untold:,} not delivered to anybody" if untold else "", untold > 0

@@ -48,7 +48,7 @@ def counted(number_of: int, one: str, many: str = "") -> str:
 def by_count(rows: Iterable[Row], name: str, most: int = 4) -> str:
     """The largest counts by name, and how many names more there are."""
     known = list(rows)
-    told = [f"{clean(row[name])} {row['rows']:,}" for row in known[:most]]
+    told = [f"{clean(row[name])}: {row['rows']:,}" for row in known[:most]]
     return ", ".join([*told, *([f"{len(known) - most} more"] if len(known) > most else [])])
 
 
