@@ -20,7 +20,7 @@ ifeq ($(filter $(TAG),40 41),)
 $(error SPARK=$(SPARK) is not one of 4.0 and 4.1)
 endif
 
-.PHONY: help setup demo test itest nightly lint fmt bench bench-quick soak docs wheel clean lock system
+.PHONY: help setup demo test itest nightly lint fmt bench bench-quick soak docs wheel clean lock system browser
 
 help: ## Show this help
 	@echo "make TARGET [SPARK=4.0] [ARGS='...']"
@@ -34,7 +34,7 @@ demo: setup ## One simulated session from stream to tables on this machine, no a
 test: setup ## Fast tests: unit, and Spark with Delta on local disk
 	$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder -m "not itest and not nightly" $(ARGS)
 
-itest: setup .work/jars/dynamodb/.stamp ## Tests that start real processes and servers, and the long ones
+itest: setup browser .work/jars/dynamodb/.stamp ## Tests that start real processes and servers, and the long ones
 	$(PYTEST) -m "itest and not nightly" $(ARGS) || $(NO_TESTS_YET)
 
 nightly: setup ## Tests too long for every day
@@ -84,6 +84,9 @@ lock: system ## Pin every dependency again: requirements/*.txt and jars/*.sha256
 
 system:
 	@bin/system-packages
+
+browser:
+	@bin/system-packages browser || echo "Without Chromium its tests skip."
 
 $(VENV)/.stamp: requirements/spark$(TAG).txt bin/make-venv | system
 	@echo "Installing $< into $(VENV) (some minutes the first time)"

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from datetime import date
 
 from jobs import cli
+from jobs._learned import learned_detectors
 from lakehouse.anomalies.build import Scorer, build_day, days_with_bars
 from lakehouse.anomalies.rules import AnomalyRules
 from lakehouse.clock import system_clock
@@ -51,13 +52,6 @@ def body(args: argparse.Namespace) -> None:
         print(f"{len(found)} dates would be judged")
     else:
         print(f"{len(found)} dates judged, {sum(found.values()):,} anomalies in {ANOMALIES.full_name}")
-
-
-def learned_detectors(settings: Settings) -> Scorer:
-    """The champions of the registry; scikit-learn and MLflow are only loaded where somebody asks for them."""
-    from ml.anomaly_detector.registry import champions
-
-    return champions(settings.mlflow)
 
 
 def build(

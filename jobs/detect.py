@@ -21,6 +21,7 @@ from contextlib import closing, nullcontext
 from pyspark.sql import SparkSession
 
 from jobs._alerting import alerts_in, outbox_of, publisher, read_conf, trust_of
+from jobs._learned import learned_detectors
 from jobs.cli import console, parser, run, settings_of
 from lakehouse.alerts.lifecycle import Alert
 from lakehouse.anomalies.build import Scorer
@@ -48,6 +49,9 @@ from streaming.rules import read_sessions
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse, run, and answer with an honest exit code."""
     flags = parser(__doc__)
+    flags.add_argument(
+        "--learned", action="store_true", help="flags of the learned detectors, too (mlflow.tracking_uri)"
+    )
     flags.add_argument("--drain", action="store_true", help="see what is there, close the newest date, then end")
     flags.add_argument("--keep-open", action="store_true", help="drain: more of the newest date is to come")
     flags.add_argument(
@@ -66,11 +70,12 @@ def body(args: argparse.Namespace) -> None:
         signal.signal(number, lambda *_: stop.set())
     outbox = outbox_of(settings)
     publish = publisher(outbox, read_conf(settings))
+    scorer = learned_detectors(settings) if args.learned else None
     progress = nullcontext() if args.json else shown_on(console())
     with spark_session(settings, app_name="tickhouse-detect") as spark, progress as show:
         detect_until(
             spark, settings, stop, publish=publish, told=lambda: alerts_in(outbox), drain=args.drain,
-            keep_open=args.keep_open, allow_replay=args.allow_replay, show=show,
+            keep_open=args.keep_open, allow_replay=args.allow_replay, show=show, scorer=scorer,
         )  # fmt: skip
 
 
