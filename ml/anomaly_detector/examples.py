@@ -83,7 +83,8 @@ def _examples_of_group(group: pa.Table, plan: Plan) -> pa.Table:
 def examples_of(bars: Bars, known: Known, plan: Plan, name: str) -> pd.DataFrame:
     """Every bar of the plan's sessions as an example, and what was planted into the later ones.
 
-    `is_flagged` says which bars the rules flag: bad prints, jumps and the like are not what is usual.
+    `is_flagged` says which bars the rules flag, the bar after each among them: the way back from a bad print carries
+    no flag, and is as far from usual.
     """
     real = _framed(bars, known, plan, name, planted_rows={})
     later = np.unique(bars.session[bars.session >= plan.validated_from]).tolist()
@@ -95,7 +96,8 @@ def examples_of(bars: Bars, known: Known, plan: Plan, name: str) -> pd.DataFrame
 def _framed(bars: Bars, known: Known, plan: Plan, name: str, *, planted_rows: Mapping[int, str]) -> pd.DataFrame:
     features = features_of(bars, known)
     flagged = np.zeros(len(bars), np.bool_)
-    flagged[[flag.row for flag in judge_bars(bars, HISTORY, known)]] = True
+    rows = np.array([flag.row for flag in judge_bars(bars, HISTORY, known)], np.int64)
+    flagged[rows] = flagged[np.minimum(rows + 1, len(bars) - 1)] = True
     kinds = np.full(len(bars), "", object)
     kinds[list(planted_rows)] = list(planted_rows.values())
     features.insert(0, "interval", bars.interval)

@@ -16,6 +16,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from lakehouse.anomalies.rules import WINDOWS
 from lakehouse.settings import MlflowSettings
 from ml.anomaly_detector.features import FEATURES
@@ -31,6 +33,8 @@ EXPERIMENT = "anomaly-detector"
 ABOUT = "detector.json"
 MUST_MATCH = ("scikit-learn", "numpy")
 IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+STORED = "model.skops"
+TRUSTED = ("sklearn.tree._tree.Tree",)  # its numbers are checked by `require_sound_trees`
 SQLITE = "sqlite:///"
 
 
@@ -95,7 +99,6 @@ def load(settings: MlflowSettings, interval: str, *, alias: str = CHAMPION) -> D
             f"{model_name(interval)}: no version carries the alias {alias} at {settings.tracking_uri}. Nothing was "
             f"scored. Train one with `tickhouse train-detector`."
         )
-    import mlflow.sklearn
     from mlflow.artifacts import download_artifacts
 
     with tempfile.TemporaryDirectory() as folder:
@@ -103,7 +106,7 @@ def load(settings: MlflowSettings, interval: str, *, alias: str = CHAMPION) -> D
         name = f"{found.name}/{found.version}"
         about = json.loads((Path(path) / ABOUT).read_text(encoding="utf-8"))
         require_same_versions(name, about)
-        return Detector(interval, mlflow.sklearn.load_model(path), float(about["threshold"]), name)
+        return Detector(interval, read_forest(Path(path) / STORED, name), float(about["threshold"]), name)
 
 
 def champions(settings: MlflowSettings) -> LearnedDetectors:
@@ -142,6 +145,28 @@ def require_same_versions(name: str, about: Mapping[str, Any]) -> None:
         )
 
 
+def read_forest(file: Path, name: str) -> Any:
+    """A stored forest. Which types may be in it is said here, not in the file, as MLflow would have it."""
+    import skops.io
+
+    forest = skops.io.load(file, trusted=list(TRUSTED))
+    require_sound_trees(name, forest)
+    return forest
+
+
+def require_sound_trees(name: str, forest: Any) -> None:
+    """Refuse trees that point outside of themselves: scikit-learn follows them without looking."""
+    for one in forest.estimators_:
+        tree = one.tree_
+        children = np.concatenate([tree.children_left, tree.children_right])
+        is_sound = (children >= -1).all() and (children < tree.node_count).all()
+        if not is_sound or (tree.feature >= len(FEATURES)).any() or tree.n_features != len(FEATURES):
+            raise ModelError(
+                f"{name}: a tree of its forest points outside of itself; the file is damaged or not ours. Nothing was "
+                f"scored. Train it anew with `tickhouse train-detector`."
+            )
+
+
 def versions() -> dict[str, str]:
     """What a stored forest depends on: Python but for its last number, and the libraries it is made of."""
     python = ".".join(platform.python_version_tuple()[:2])
@@ -151,7 +176,9 @@ def versions() -> dict[str, str]:
 def _save(detector: Detector, folder: Path) -> None:
     import mlflow.sklearn
 
-    mlflow.sklearn.save_model(detector.forest, str(folder), serialization_format="skops")
+    mlflow.sklearn.save_model(
+        detector.forest, str(folder), serialization_format="skops", skops_trusted_types=list(TRUSTED)
+    )
     about = {
         "interval": detector.interval, "threshold": detector.threshold, "features": list(FEATURES),
         "versions": versions(),

@@ -81,5 +81,6 @@ def measure(scores: Scores, validation: Validation, recipe: Recipe, *, prefix: s
     found = {f"{prefix}threshold": threshold, f"{prefix}recall": recall_of(scores(validation.planted), threshold)}
     for kind, rows in validation.planted.groupby("planted", sort=True):
         found[f"{prefix}recall_{kind}"] = recall_of(scores(rows), threshold)
-    found[f"{prefix}agrees_with_rules"] = recall_of(scores(validation.flagged), threshold)
+    if len(validation.flagged):
+        found[f"{prefix}agrees_with_rules"] = recall_of(scores(validation.flagged), threshold)
     return found
