@@ -132,8 +132,13 @@ def params_of(days: Sequence[date], plan: Plan, recipe: Recipe, read: dict[str, 
 
 
 def alias_of(client: MlflowClient, settings: Settings, trained: Trained, validation: Validation, recipe: Recipe) -> str:
-    """champion if the new one finds more of the same validation part; an old one that cannot be loaded is no rival."""
+    """champion if the new one finds more than the naive score and than the champion before, of the same part.
+
+    A champion that cannot be loaded is no rival.
+    """
     interval = trained.detector.interval
+    if trained.metrics["recall"] <= trained.metrics["naive_recall"]:
+        return CHALLENGER
     if not has_alias(client, settings.mlflow, interval):
         return CHAMPION
     try:

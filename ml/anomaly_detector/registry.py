@@ -116,7 +116,7 @@ def champions(settings: MlflowSettings) -> LearnedDetectors:
     if not known:
         raise ModelError(
             f"{EXPERIMENT}: no interval has a {CHAMPION} at {settings.tracking_uri}. Nothing was scored. Train one "
-            f"with `tickhouse train-detector`."
+            f"with `tickhouse train-detector`; one that finds no more than its naive rival stays a {CHALLENGER}."
         )
     return LearnedDetectors({interval: load(settings, interval) for interval in known})
 

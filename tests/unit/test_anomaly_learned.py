@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from dataclasses import replace
 from functools import cache
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -12,8 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jobs.train_detector import alias_of
 from lakehouse.anomalies.rules import LEARNED, PRINT, Bars, Known
 from lakehouse.reference.calendar import SessionArrays
+from lakehouse.settings import Settings
 from ml.anomaly_detector.card import card
 from ml.anomaly_detector.examples import Plan, draws, examples_of
 from ml.anomaly_detector.features import FEATURES, features_of
@@ -281,3 +284,10 @@ def test_the_card_names_every_feature_and_figure() -> None:
     text = card("1m", {"seed": 1}, made.metrics)
 
     assert all(f"- {name}: " in text for name in (*FEATURES, *made.metrics, "seed"))
+
+
+def test_a_detector_that_finds_no_more_than_the_naive_score_is_no_champion() -> None:
+    trained = Trained(Detector("1m", None, 0.0), {"recall": 0.5, "naive_recall": 0.5})
+    nothing_asked = cast(Any, None)
+
+    assert alias_of(nothing_asked, Settings(), trained, nothing_asked, Recipe()) == "challenger"
