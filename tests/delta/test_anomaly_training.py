@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from lakehouse.settings import MlflowSettings, Settings
 from lakehouse.tables.gold import ANOMALIES, BARS
 from ml.anomaly_detector import registry, train
 from ml.anomaly_detector.examples import examples, plan_of
+from ml.anomaly_detector.flags import LearnedDetectors
 from ml.anomaly_detector.model import ModelError, scorer
 from tests.delta.test_anomalies_build import LAST, NAMES, arrays, markets  # noqa: F401 - a fixture
 
@@ -61,7 +63,8 @@ def test_a_detector_is_trained_registered_loaded_by_alias_and_flags_a_date(
     assert run.data.params["features"].startswith("move, residual, jump")
     assert run.data.metrics["recall"] == pytest.approx(first["metrics"]["recall"])  # type: ignore[index]
 
-    build_day(lake, LAST, days_with_bars(lake), arrays(), AnomalyRules(), tasks=1, scorer=champions)
+    eager = LearnedDetectors({"1m": replace(champions.by_interval["1m"], threshold=0.0)})  # flags all that is unusual
+    build_day(lake, LAST, days_with_bars(lake), arrays(), AnomalyRules(), tasks=1, scorer=eager)
     flags = [row for row in lake.read(ANOMALIES).where("kind = 'learned'").collect() if row["instrument_id"] == "I-A"]
     assert any(json.loads(row["evidence"])["model"] == "anomaly-detector-1m/1" for row in flags)
     assert {row["session_date"] for row in flags} == {LAST}

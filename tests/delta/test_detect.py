@@ -21,6 +21,7 @@ from tests.alert_doubles import an_alert
 from tests.delta.detected import Exchange, a_print, contents, cut, tape
 from tests.faults.pipeline import Crash
 
+pytestmark = pytest.mark.itest
 CRASHES = [point for point in crashpoints.POINTS if point.startswith("detect.")]
 
 
