@@ -50,7 +50,7 @@ fmt: setup ## Format, and fix what can be fixed
 	$(RUN) ruff check --fix .
 	$(RUN) ruff format .
 
-bench: setup $(VENV)/.bench-stamp ## All benchmarks against their rivals (under 60 minutes)
+bench: setup $(VENV)/.bench-stamp ## All benchmarks against their rivals (an hour or more)
 	$(RUN) python -m benchmarks $(ARGS)
 
 bench-quick: setup $(VENV)/.bench-stamp ## The same rows on less data (under 5 minutes)
