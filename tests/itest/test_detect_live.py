@@ -31,6 +31,7 @@ from tests.faults.harness import REPOSITORY, kill_group
 pytestmark = pytest.mark.itest
 
 CRASHES = [point for point in crashpoints.POINTS if point.startswith("detect.")]
+BETWEEN_COMMITS = ["detect.after_alerts", "detect.after_publish", "detect.after_memory"]
 TABLE = "detect-alerts"
 KILLED = -signal.SIGKILL
 
@@ -87,15 +88,16 @@ def detect(exchange: Exchange, address: str, *, crashpoint: str | None = None) -
 
 
 @pytest.mark.timeout(1800)
-def test_a_detector_killed_at_every_crash_point_puts_each_alert_into_the_outbox_once(
-    exchange: Exchange, outbox_at: str
+@pytest.mark.parametrize("points", [BETWEEN_COMMITS, pytest.param(CRASHES, marks=pytest.mark.nightly)])
+def test_a_detector_killed_at_its_crash_points_puts_each_alert_into_the_outbox_once(
+    exchange: Exchange, outbox_at: str, points: list[str]
 ) -> None:
     store = store_at(outbox_at)
     a_jump = Alert("f" * 32, "jump", 1, "price_jump", "A", "up", "2024-03-25/regular", "1", 1, 2.0, "of the fast lane")
     Outbox(store, Terms(), owner="fast lane", random=lambda: 0.5).put(a_jump, [])
 
-    codes = [detect(exchange, outbox_at, crashpoint=f"{point}:1") for point in CRASHES]
-    assert codes == [KILLED] * len(CRASHES), output_of(exchange)
+    codes = [detect(exchange, outbox_at, crashpoint=f"{point}:1") for point in points]
+    assert codes == [KILLED] * len(points), output_of(exchange)
     assert detect(exchange, outbox_at) == 0, output_of(exchange)
 
     expected = set(exchange_in_batch(exchange).dry_run())
