@@ -9,6 +9,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from datetime import date
 
 from rich.console import Console
 
@@ -46,6 +47,13 @@ def add_common_flags(to: argparse.ArgumentParser) -> None:
     )
     common.add_argument("--json", action="store_true", help="print machine-readable JSON")
     common.add_argument("--debug", action="store_true", help="show the stack trace of an error")
+
+
+def add_history_flags(to: argparse.ArgumentParser) -> None:
+    """Whose history, and which: the flags of jobs that load what a vendor has of the past."""
+    to.add_argument("symbol", help="ticker of the instrument, as of the end of the range")
+    to.add_argument("--from", dest="first", type=date.fromisoformat, required=True, help="first exchange date")
+    to.add_argument("--to", dest="last", type=date.fromisoformat, required=True, help="last exchange date")
 
 
 def loaded_settings(args: argparse.Namespace) -> LoadedSettings:

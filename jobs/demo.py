@@ -167,6 +167,7 @@ def show(found: dict[str, Any], seconds: dict[str, float], root: Path) -> None:
     where = f"--set paths.warehouse={root / 'lake'}"
     out.print("Next:")
     out.print(f"  bin/tickhouse bars ACME --interval 5m --day {_day(found)} {where}")
+    out.print(f"  bin/tickhouse report {_day(found)} {where}")
     out.print(f"  bin/tickhouse check-conservation {where} --set paths.checkpoints={root / 'checkpoints'}")
     out.print("  bin/tickhouse                     every job, one line each")
 

@@ -29,9 +29,7 @@ from streaming.rules import read_sessions
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse, run, and answer with an honest exit code."""
     flags = cli.parser(__doc__, dry_run=True)
-    flags.add_argument("symbol", help="ticker of the instrument, as of the end of the range")
-    flags.add_argument("--from", dest="first", type=date.fromisoformat, required=True, help="first exchange date")
-    flags.add_argument("--to", dest="last", type=date.fromisoformat, required=True, help="last exchange date")
+    cli.add_history_flags(flags)
     return cli.run(body, flags, argv)
 
 

@@ -92,7 +92,11 @@ def read_history(folder: Path, wanted: Wanted, sessions: SessionArrays, zone: st
     """Daily and minute bars of an instrument over a range; where there is none, an error says what was found."""
     known = Known(wanted.listings, sessions, zone, now)
     days = {path: ticker for ticker in wanted.tickers if (path := daily_file(folder, ticker)).is_file()}
-    minutes = {path: (ticker, _day_of(path)) for ticker in wanted.tickers for path in _minute_files(folder, ticker)}
+    minutes = {
+        path: (ticker, day_of_file(path, "trade"))
+        for ticker in wanted.tickers
+        for path in _minute_files(folder, ticker)
+    }
     if not days and not minutes:
         raise _absent(folder, wanted)
     daily = [partial(_daily, path, ticker, wanted, known) for path, ticker in days.items()]
@@ -119,12 +123,13 @@ def _minute_files(folder: Path, ticker: str) -> list[Path]:
     return sorted((folder / "minute" / ticker.lower()).glob("*_trade.zip"))
 
 
-def _day_of(path: Path) -> date:
+def day_of_file(path: Path, kind: str) -> date:
+    """The exchange date in the name of one of Lean's files of trades or quotes."""
     try:
-        return datetime.strptime(path.name, "%Y%m%d_trade.zip").replace(tzinfo=UTC).date()
+        return datetime.strptime(path.name, f"%Y%m%d_{kind}.zip").replace(tzinfo=UTC).date()
     except ValueError as error:
         raise SettingsError(
-            f"{path}: expected a file named YYYYMMDD_trade.zip, found {path.name}. Nothing was loaded. Rename the "
+            f"{path}: expected a file named YYYYMMDD_{kind}.zip, found {path.name}. Nothing was loaded. Rename the "
             f"file, or move it away."
         ) from error
 

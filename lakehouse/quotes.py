@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from pyarrow import csv
 from pyspark.sql import functions as F
 
 from lakehouse.arrow_frames import frame_of
-from lakehouse.backfill import Wanted
+from lakehouse.backfill import Wanted, day_of_file
 from lakehouse.errors import SettingsError
 from lakehouse.lake import Lake
 from lakehouse.reference.calendar import SESSION_CODES, Longs, SessionArrays, day_number, midnight_ms
@@ -52,7 +52,7 @@ def quote_files(folder: Path, wanted: Wanted) -> list[QuoteFile]:
     """The files of an instrument's tickers and dates, each under the ticker it carried on that date."""
     found = []
     for path in sorted(path for one in wanted.tickers for path in (folder / "tick" / one.lower()).glob("*_quote.zip")):
-        day, ticker = _day_of(path), path.parent.name.upper()
+        day, ticker = day_of_file(path, "quote"), path.parent.name.upper()
         if wanted.first <= day <= wanted.last and _carried(wanted, ticker, day):
             found.append(QuoteFile(path, ticker, day))
     if not found:
@@ -68,16 +68,6 @@ def _carried(wanted: Wanted, ticker: str, day: date) -> bool:
     return any(
         row["ticker"] == ticker and row["valid_from"] <= day <= (row["valid_to"] or date.max) for row in wanted.listings
     )
-
-
-def _day_of(path: Path) -> date:
-    try:
-        return datetime.strptime(path.name, "%Y%m%d_quote.zip").replace(tzinfo=UTC).date()
-    except ValueError as error:
-        raise SettingsError(
-            f"{path}: expected a file named YYYYMMDD_quote.zip, found {path.name}. Nothing was loaded. Rename the "
-            f"file, or move it away."
-        ) from error
 
 
 def read_quotes(file: QuoteFile, instrument_id: str, sessions: SessionArrays, zone: str) -> Quotes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from datetime import date
 from typing import Annotated, ClassVar, Literal, NamedTuple, Self
 
@@ -50,7 +51,7 @@ class Scope(Section):
         return self
 
 
-class Rule(Section):
+class Rule(Section, ABC):
     """What all kinds share. Raise `version` after a change that should judge the running session anew."""
 
     must_cross: ClassVar[bool] = False
@@ -75,9 +76,9 @@ class Rule(Section):
         return self
 
     @property
+    @abstractmethod
     def sides(self) -> tuple[float, float]:
         """The value that fires and the value that re-arms."""
-        raise NotImplementedError
 
     @property
     def levels(self) -> Levels:
