@@ -35,7 +35,7 @@ test: setup ## Fast tests: unit, and Spark with Delta on local disk
 	$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder -m "not itest and not nightly" $(ARGS)
 
 itest: setup browser .work/jars/dynamodb/.stamp ## Tests that start real processes and servers, and the long ones
-	$(PYTEST) -m "itest and not nightly" $(ARGS) || $(NO_TESTS_YET)
+	$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder -m "itest and not nightly" --durations=12 $(ARGS) || $(NO_TESTS_YET)
 
 nightly: setup ## Tests too long for every day
 	$(PYTEST) -m nightly $(ARGS) || $(NO_TESTS_YET)

@@ -64,13 +64,17 @@ class Lake:
 
     def delta(self, table: Table) -> DeltaTable:
         """The Delta handle of a table that exists."""
+        self.require_there(table)
+        return DeltaTable.forPath(self.spark, self.path(table))
+
+    def require_there(self, table: Table) -> None:
+        """Refuse a table that does not exist, or whose log is damaged."""
         if not self.exists(table):
             raise TableError(
                 f"{table.full_name}: there is no table at {self.path(table)}. Nothing was read or written. "
                 f"Create it with `tickhouse tables create`, or check paths.warehouse."
             )
         self.require_whole(table)
-        return DeltaTable.forPath(self.spark, self.path(table))
 
     def require_whole(self, table: Table) -> None:
         """Refuse a table whose log is damaged; a process looks once, at first sight."""
@@ -86,6 +90,12 @@ class Lake:
         if version is not None:
             reader = reader.option("versionAsOf", version)
         return reader.load(self.path(table))
+
+    def properties(self, table: Table) -> dict[str, str]:
+        """The properties of a table. DESCRIBE DETAIL has them too, but reads the whole state of the table for it."""
+        self.require_there(table)
+        rows = self.spark.sql(f"SHOW TBLPROPERTIES delta.`{self.path(table)}`").collect()
+        return {row["key"]: row["value"] for row in rows}
 
     def version(self, table: Table) -> int:
         """The newest version of a table."""

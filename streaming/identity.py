@@ -89,8 +89,7 @@ def record(lake: Lake, table: Table, checkpoint: str, identity: Identity) -> Non
 
 
 def _beside_table(lake: Lake, table: Table) -> Identity | None:
-    properties = lake.delta(table).detail().select("properties").collect()[0][0]
-    text = properties.get(PROPERTY)
+    text = lake.properties(table).get(PROPERTY)
     return Identity(**json.loads(text)) if text else None
 
 

@@ -114,6 +114,15 @@ def emulator() -> Iterator[str]:
         yield address
 
 
+@pytest.fixture(scope="module")
+def local_dynamodb() -> Iterator[str]:
+    jars = Path(os.environ.get("TICKHOUSE_DYNAMODB_JARS", ""))
+    if not list(jars.glob("DynamoDBLocal-*.jar")):
+        pytest.skip(f"DynamoDB Local is not here: no jars in {jars} (bin/fetch-jars dynamodb)")
+    with dynamodb_local(jars) as address:
+        yield address
+
+
 def settings_for(address: str, sns: str, table: str) -> DeliverySettings:
     return DeliverySettings(
         table=table, endpoint=address, sns_endpoint=sns, access_key=LOCAL_KEY, secret_key=LOCAL_KEY, attempts=60,
@@ -151,12 +160,12 @@ def put(outbox: Outbox, alert: Alert) -> bool:
     return outbox.put(alert, [Route("me", "sns", to_ms(system_clock()))])
 
 
-def test_killed_at_random_none_is_lost_and_a_copy_is_marked(emulator: str, tmp_path: Path) -> None:
+def test_killed_at_random_none_is_lost_and_a_copy_is_marked(emulator: str, local_dynamodb: str, tmp_path: Path) -> None:
     seed = int(os.environ.get("FAULT_SEED", random.SystemRandom().randrange(2**32)))
     print(f"FAULT_SEED={seed}")
     chance = random.Random(seed)
     with flaky_sns(emulator, random.Random(seed + 1)) as sns:
-        delivery = settings_for(emulator, sns.address, f"killed-{seed}")
+        delivery = settings_for(local_dynamodb, sns.address, f"killed-{seed}")
         store = store_of(delivery, sleep=time.sleep)
         assert store.create()
         environ, outbox = (
@@ -177,8 +186,8 @@ def test_killed_at_random_none_is_lost_and_a_copy_is_marked(emulator: str, tmp_p
                 kills += 1
                 stop_group(crew[unlucky], signal.SIGKILL)
                 crew[unlucky] = start(environ, crashpoint=chance.choice(DIED_AFTER))
-            last = start(environ, "--drain")
-            assert last.wait(90) == 0
+            crew.append(start(environ, "--drain"))
+            assert crew[-1].wait(90) == 0
         finally:
             for process in crew:
                 stop_group(process, signal.SIGKILL)
@@ -216,15 +225,6 @@ def test_sigterm_ends_it_cleanly_and_gives_claims_back(emulator: str, tmp_path: 
         assert start(environ, "--drain").wait(60) == 0
         assert set(sns.accepted.values()) == {1}
         assert len(sns.accepted) == 60
-
-
-@pytest.fixture(scope="module")
-def local_dynamodb() -> Iterator[str]:
-    jars = Path(os.environ.get("TICKHOUSE_DYNAMODB_JARS", ""))
-    if not list(jars.glob("DynamoDBLocal-*.jar")):
-        pytest.skip(f"DynamoDB Local is not here: no jars in {jars} (bin/fetch-jars dynamodb)")
-    with dynamodb_local(jars) as address:
-        yield address
 
 
 @pytest.fixture(scope="module", params=["emulator", "local_dynamodb"])
