@@ -14,6 +14,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from rich.table import Table as Grid
@@ -37,6 +38,7 @@ from serving.delivery.snoozes import EVERY_SUBJECT, Listed, acknowledge, listed,
 
 SHOWN = 40
 ACTIONS = ("test", "list", "ack", "snooze", "retry")
+VOUCH = "Run `tickhouse feed-health` for these dates, with a vendor's volume: docs/detect.md."
 NEEDS_A_NAME = ("test", "ack", "snooze", "retry")
 
 
@@ -77,30 +79,39 @@ def test(args: argparse.Namespace, settings: Settings) -> None:
     conf.rule(args.name)  # an unknown name is told before Spark starts
     with spark_session(settings, app_name="tickhouse-alerts-test") as spark:
         lake = Lake(spark, settings.paths.warehouse)
-        fired, rows = dry_run(lake, conf, args.name, args.first, last, trust_of(settings))
+        fired, rows, thin = dry_run(lake, conf, args.name, args.first, last, trust_of(settings))
     zone = ZoneInfo(exchange_zone(settings.reference.exchange))
     if args.json:
-        cli.print_json({"rule": args.name, "rows": rows, "alerts": [vars(alert) for alert in fired]})
+        cli.print_json({"rule": args.name, "rows": rows, "thin": thin, "alerts": [vars(alert) for alert in fired]})
         return
     cli.console().print(as_grid(fired, zone))
     days = Counter(alert.session[:10] for alert in fired)
     most = f"; most on {max(days, key=lambda day: days[day])}: {max(days.values())}" if days else ""
     print(f"{args.name} would have fired {len(fired):,} times on {rows:,} rows, {args.first} to {last}{most}")
+    if thin:
+        print(f"{thin:,} of them are bars of feeds that nobody vouches for: no rule believes their volume. {VOUCH}")
 
 
-def dry_run(
-    lake: Lake, conf: AlertConf, name: str, first: date, last: date, trust: Trust | None = None
-) -> tuple[list[Alert], int]:
-    """The alerts of one rule over the tables it reads, and how many rows it saw."""
+class DryRun(NamedTuple):
+    """What a rule would have done: its alerts, the rows it saw, and how many of them its feeds make it doubt."""
+
+    fired: list[Alert]
+    rows: int
+    thin: int
+
+
+def dry_run(lake: Lake, conf: AlertConf, name: str, first: date, last: date, trust: Trust | None = None) -> DryRun:
+    """One rule over the tables it reads."""
     trust = trust or Trust()
     engine = Engine([conf.rule(name)], conf, splits(lake))
     fired: list[Alert] = []
-    rows = 0
+    rows = thin = 0
     for kind in engine.reads:
         for row in rows_of(lake, kind, first, last, trust):
             rows += 1
+            thin += isinstance(row, Bar) and row.is_thin
             fired += engine.see([row])
-    return fired, rows
+    return DryRun(fired, rows, thin)
 
 
 def rows_of(lake: Lake, kind: type, first: date, last: date, trust: Trust) -> Iterator[Row]:

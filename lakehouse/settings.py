@@ -185,7 +185,7 @@ class DetectSettings(Section):
     prints_per_step: int = Field(200_000, ge=1)
     anomaly_seconds: float = Field(10.0, gt=0)
     fold_seconds: float = Field(60.0, gt=0)
-    tell_hours: float | None = Field(None, gt=0)
+    tell_hours: float | None = Field(24.0, gt=0)
 
 
 class DeliverySettings(Section):

@@ -29,6 +29,7 @@ from lakehouse.thin_feeds import ThinFeeds, Trust, read_thin_feeds
 LOGGER = logging.getLogger("tickhouse.detect")
 AGAIN_SECONDS = 1.0
 LONGEST_BAR_MS = 86_400_000
+HOUR_MS = 3_600_000
 TOLD_AGAIN = timedelta(days=7)  # how long a row of another table may have been on its way to it
 OF_OTHERS = (seen.Advice, seen.FairValue, seen.Filing, seen.Article, seen.Dividend)
 Publish = Callable[[Alert], bool]
@@ -67,8 +68,16 @@ class Watch:
             yield bar
 
     def news(self, alerts: Sequence[Alert], now_ms: int) -> list[Alert]:
-        """The alerts that are fresh enough to be told."""
-        return [alert for alert in alerts if self.tell_ms is None or now_ms - alert.fired_ms <= self.tell_ms]
+        """The alerts that are fresh enough to be told; how many are not is logged."""
+        if self.tell_ms is None:
+            return list(alerts)
+        fresh = [alert for alert in alerts if now_ms - alert.fired_ms <= self.tell_ms]
+        if old := len(alerts) - len(fresh):
+            hours = self.tell_ms / HOUR_MS
+            LOGGER.warning(
+                "%d alerts fired over %g h ago (detect.tell_hours): kept in gold.alerts, not told.", old, hours
+            )
+        return fresh
 
     def engine(self, lake: Lake, memory: str) -> Engine:
         """An engine that goes on where the one before it stood."""

@@ -66,17 +66,24 @@ class Offset:
 
 @dataclass(frozen=True)
 class Range:
-    """The records of one shard in one batch: from `first`, or right after `after` where that is empty, to `last`."""
+    """The records of one shard in one batch: from `first`, or right after `after` where that is empty, to `last`.
+
+    A live one ends at the tip: it holds what came while the batch before it ran.
+    """
 
     shard: str
     first: str
     after: str
     last: str
     count: int = 0
+    is_live: bool = False
 
 
-def ranges(start: Offset, end: Offset) -> list[Range]:
-    """The exact records between two offsets; shards on which nothing moved are left out."""
+def ranges(start: Offset, end: Offset, *, live_from_ms: int | None = None) -> list[Range]:
+    """The exact records between two offsets; shards on which nothing moved are left out.
+
+    Live are those that reach to `live_from_ms`.
+    """
     found = []
     known = start.shards if start.stream == end.stream else {}
     for shard, position in sorted(end.shards.items()):
@@ -90,7 +97,8 @@ def ranges(start: Offset, end: Offset) -> list[Range]:
                 f"{position.last or 'its start'}: the offsets are not of one query. Nothing was read. Restore the "
                 "checkpoint, or replay from a new one."
             )
-        found.append(Range(shard, position.first, before.last, position.last, position.count))
+        is_live = live_from_ms is not None and position.upto_ms >= live_from_ms
+        found.append(Range(shard, position.first, before.last, position.last, position.count, is_live))
     return found
 
 

@@ -57,6 +57,10 @@ class Planner:
         is_running = self._options.until_ms is None
         return after if is_running and refreshed(self._base, after, HOUR_MS) else self._base
 
+    def now_ms(self) -> int:
+        """The service's time."""
+        return self._stream.now_ms()
+
     def stop(self) -> None:
         """End the threads."""
         self._pool.shutdown(wait=False)

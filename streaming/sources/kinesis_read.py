@@ -40,6 +40,9 @@ class RangeReader:
 
     Kinesis trims only from the old end. So where the first record (or the one before it) is still there when the
     reading begins, nothing behind it is missing.
+
+    A live range is asked for in one call. A shard takes in at most 1 MB a second, so what came since the last batch is
+    paid back before the next one is looked for. A backlog is read in small pages, each paid for at once.
     """
 
     def __init__(self, stream: KinesisStream, options: KinesisOptions, wanted: Range) -> None:
@@ -105,7 +108,7 @@ class RangeReader:
         limit = self._options.fetch_records
         if self._wanted.count:
             limit = min(limit, max(1, self._left))
-        if not self._options.fetch_interval_ms:
+        if not self._options.fetch_interval_ms or (self._wanted.is_live and not self._seen):
             return limit
         fitting = self._options.bytes_per_second * self._options.fetch_interval_ms / 1000 / self._record_bytes
         return max(1, min(limit, int(fitting)))

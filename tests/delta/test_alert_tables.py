@@ -64,14 +64,14 @@ def test_a_jump_rule_tried_on_the_past_says_how_often_and_when(lake: Lake) -> No
     append(lake, TRADES, *(a_trade(n, price) for n, price in enumerate(prices)))
     append(lake, TRADES, a_trade(9, 1, kind="cancel"), a_trade(10, 1, symbol="B"), a_trade(11, 1, eligibility=14))
 
-    fired, rows = dry_run(lake, conf(kind="price_jump", percent=2, seconds=10), "r", DAY, DAY)
+    fired, rows, _ = dry_run(lake, conf(kind="price_jump", percent=2, seconds=10), "r", DAY, DAY)
 
     assert [(alert.fired_ms, alert.text) for alert in fired] == [
         (round(OPEN.timestamp() * 1000) + 3000, "A rose 3.00 % within 10 s, to 103")
     ]
     assert rows == 7
     assert dry_run(lake, conf(kind="price_jump", percent=2, seconds=10), "r", date(2024, 3, 8), date(2024, 3, 9)) == (
-        [], 0,
+        [], 0, 0,
     )  # fmt: skip
 
 
@@ -88,16 +88,18 @@ def test_bars_are_seen_as_they_were_first_published(lake: Lake) -> None:
     ]  # fmt: skip
     append(lake, BARS, *rows)
     rule = conf(kind="volume_surge", times=5, bars=3)
-    assert dry_run(lake, rule, "r", DAY, DAY)[0] == []  # nobody vouches for the volume
+    assert dry_run(lake, rule, "r", DAY, DAY) == ([], 5, 5)  # nobody vouches for the volume
 
     before = {"session_date": DAY - timedelta(days=1), "symbol": "A", "verdict": "complete", "coverage": 1.0}
     append(lake, COMPLETENESS, {**before, "short_volume": Decimal(0)})
-    fired, _ = dry_run(lake, rule, "r", DAY, DAY)
+    fired, _, thin = dry_run(lake, rule, "r", DAY, DAY)
 
     assert [alert.value for alert in fired] == [9.0]
+    assert thin == 0
     assert fired[0].fired_ms == round(OPEN.timestamp() * 1000) + 300_000
 
 
+@pytest.mark.itest
 def test_every_table_that_is_declared_can_be_read_by_its_rule(lake: Lake) -> None:
     append(lake, INSTRUMENTS, {"ticker": "A", "cik": 7, "instrument_id": "A-1", "valid_from": DAY, "valid_to": None})
     append(lake, SESSIONS, {"session_date": DAY, "session": "regular", "closes_at": OPEN + timedelta(hours=6)})

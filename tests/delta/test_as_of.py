@@ -114,6 +114,7 @@ def test_a_stream_join_of_shuffled_rows_is_merge_asof(spark: SparkSession, tmp_p
     assert answers(found.where("symbol <> 'Z'")) == by_pandas(trades, quotes, HOW.tolerance)
 
 
+@pytest.mark.itest
 def test_a_row_that_comes_after_its_watermark_is_still_joined_and_not_dropped(
     spark: SparkSession, tmp_path: Path
 ) -> None:

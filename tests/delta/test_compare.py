@@ -60,6 +60,7 @@ def test_each_field_that_differs_is_named_and_so_is_a_bar_that_only_one_side_has
     assert len(report.examples) == 4
 
 
+@pytest.mark.itest
 def test_bars_of_prints_not_folded_yet_wait_and_are_no_differences(
     operated: Played, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -129,6 +129,7 @@ def test_a_session_is_judged_by_minute_and_number_and_judging_it_again_changes_n
     assert judge_date(lake, settings, "finnhub", date(2026, 11, 26), LATER) == ([], [])
 
 
+@pytest.mark.itest
 def test_prints_missing_against_a_vendors_minutes_are_found_and_refused_prints_are_not_lost(
     told: tuple[Lake, dict[str, int]], settings: Settings, sessions: SessionArrays
 ) -> None:

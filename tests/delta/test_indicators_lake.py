@@ -84,6 +84,7 @@ def contents(lake: Lake, table: Table) -> pa.Table:
     return lake.read(table).drop("computed_at").orderBy(*table.key).toArrow()
 
 
+@pytest.mark.itest
 def test_building_again_or_in_parts_changes_nothing(full: Lake) -> None:
     built = build(full, plan_of(full))
     indicators, signals = contents(full, INDICATORS), contents(full, SIGNALS)
@@ -154,6 +155,7 @@ def test_a_build_waits_for_nobody_who_holds_the_lease(full: Lake, settings: Sett
     assert build_all(full, settings, FILE, DAYS[0], DAYS[0]).indicators == 600
 
 
+@pytest.mark.itest
 def test_an_empty_lake_builds_nothing_and_an_instrument_without_index_has_no_beta(lake: Lake) -> None:
     assert build(lake, plan_of(lake)).indicators == 0
 

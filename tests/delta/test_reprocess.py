@@ -114,6 +114,7 @@ def test_a_run_that_died_before_silver_leaves_nothing_behind_and_is_done_anew(
     assert max(played.unfolded(after=-1)) == 3 * GENERATION
 
 
+@pytest.mark.itest
 def test_only_the_refusals_asked_for_are_replayed(operated: Played, tmp_path: Path) -> None:
     played = operated.copy(tmp_path)
 

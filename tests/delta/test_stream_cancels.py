@@ -69,7 +69,7 @@ def test_rows_a_recompute_already_holds_are_not_counted_again_when_they_are_stre
     assert_well_told(told)
 
 
-@pytest.mark.parametrize("most", [1, 1_000_000])
+@pytest.mark.parametrize("most", [pytest.param(1, marks=pytest.mark.itest), 1_000_000])
 def test_a_rebuild_alone_ends_as_told_however_many_files_a_task_opens(
     told: Direct, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

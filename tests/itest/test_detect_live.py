@@ -69,6 +69,7 @@ def detect(exchange: Exchange, address: str, *, crashpoint: str | None = None) -
     given = {
         **paths, **{f"delivery.{name}": value for name, value in delivery_at(address).items()},
         "alerts.rules": conf.rules, "alerts.portfolios": conf.portfolios, "detect.prints_per_step": "1",
+        "detect.tell_hours": "null",
         "reference.indicators": exchange.settings.reference.indicators, "spark.shuffle_partitions": "1",
         "spark.driver_memory": "1g", "spark.conf": json.dumps(QUICK),
     }  # fmt: skip

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from jobs import _alerting, detect
 from lakehouse.alerts.routing import Route
+from lakehouse.settings import Settings
+from lakehouse.thin_feeds import Trust
 from serving.delivery.outbox import Outbox, Terms
+from streaming.detect.watch import Watch
 from tests.alert_doubles import FakeStore, an_alert
 
 
@@ -25,3 +29,12 @@ def test_the_flags_reach_the_steps_and_the_outbox_tells_what_is_in_it(monkeypatc
 
     assert (given["drain"], given["keep_open"], given["allow_replay"]) == (True, True, False)
     assert list(given["told"]()) == list(_alerting.alerts_in(outbox)) == [an_alert(1)]
+
+
+def test_of_what_fired_long_ago_nobody_is_told_and_the_log_says_of_how_much(caplog: pytest.LogCaptureFixture) -> None:
+    watch = Watch(_alerting.read_conf(Settings()), Trust(), lambda _: True, tell_ms=1000)
+    fired_at = [an_alert(ms) for ms in (0, 499, 500, 1500)]
+
+    assert watch.news(fired_at, 1500) == fired_at[2:]
+    assert "2 alerts fired over" in caplog.text
+    assert replace(watch, tell_ms=None).news(fired_at, 10**12) == fired_at

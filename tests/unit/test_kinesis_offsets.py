@@ -67,6 +67,14 @@ def test_a_range_begins_at_the_first_record_the_end_names_and_else_after_the_las
     assert ranges(start, end) == [Range("a", "7", "5", "12", 3), Range("b", "", "9", "99"), Range("c", "1", "", "1", 1)]
 
 
+def test_a_range_is_live_where_it_reaches_to_the_tip() -> None:
+    start = Offset("s", {"a": Position(last="5"), "b": Position(last="5")})
+    end = Offset("s", {"a": Position(last="9", upto_ms=999), "b": Position(last="9", upto_ms=1000)})
+
+    assert [one.is_live for one in ranges(start, end, live_from_ms=1000)] == [False, True]
+    assert not any(one.is_live for one in ranges(start, end))
+
+
 def test_sequence_numbers_are_compared_as_numbers() -> None:
     start, end = Offset("s", {"a": Position(last="9")}), Offset("s", {"a": Position(last="10")})
 

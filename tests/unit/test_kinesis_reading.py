@@ -27,8 +27,9 @@ def batch(value: int) -> pa.RecordBatch:
 class SlowStream:
     """A shard whose calls take their time, and a clock that passes with them."""
 
-    def __init__(self, call_seconds: float) -> None:
+    def __init__(self, call_seconds: float, record: bytes = b"x") -> None:
         self.seconds, self.call_seconds, self.asked_at = 0.0, call_seconds, list[float]()
+        self.record, self.most, self.given = record, 1, list[int]()
         self.waiting = Waiting(monotonic=lambda: self.seconds, sleep=self._pass)
 
     def _pass(self, seconds: float) -> None:
@@ -38,11 +39,15 @@ class SlowStream:
     def at(self, _shard: str, sequence: str) -> str:
         return sequence
 
-    def page(self, iterator: str, _limit: int) -> Page:
+    def page(self, iterator: str, limit: int) -> Page:
         self.asked_at.append(self.seconds)
         self._pass(self.call_seconds)
-        record: dict[str, Any] = {"SequenceNumber": iterator, "Data": b"x"}
-        return Page([record], str(int(iterator) + 1), 1)
+        first, count = int(iterator), min(limit, self.most)
+        self.given.append(count)
+        records: list[dict[str, Any]] = [
+            {"SequenceNumber": str(first + at), "Data": self.record} for at in range(count)
+        ]
+        return Page(records, str(first + count), 1)
 
 
 @pytest.mark.parametrize(("call_seconds", "apart"), [(0.0, 0.5), (0.3, 0.5), (0.9, 0.9)])
@@ -54,6 +59,41 @@ def test_the_time_a_call_takes_counts_towards_the_pause_behind_it(call_seconds: 
     assert len(read) == RECORDS
     pauses = [later - earlier for earlier, later in zip(stream.asked_at, stream.asked_at[1:], strict=False)]
     assert pauses == pytest.approx([apart] * (RECORDS - 1))
+
+
+def shard_of_records(size: int) -> SlowStream:
+    stream = SlowStream(0.0, b"x" * size)
+    stream.most = 10_000
+    return stream
+
+
+@pytest.mark.parametrize("count", [0, 7000])
+def test_what_came_since_the_last_batch_is_asked_for_in_one_call_and_not_waited_for(count: int) -> None:
+    stream = shard_of_records(500)
+
+    read = list(RangeReader(stream, OPTIONS, Range("shard", "1", "", "7000", count, is_live=True)).pages())  # type: ignore[arg-type]
+
+    assert [len(page) for page in read] == [7000]
+    assert stream.seconds == 0.0
+
+
+def test_what_one_call_does_not_give_is_waited_for_as_long_as_the_shard_needs() -> None:
+    stream = shard_of_records(500)
+
+    read = list(RangeReader(stream, OPTIONS, Range("shard", "1", "", "11000", 0, is_live=True)).pages())  # type: ignore[arg-type]
+
+    assert sum(len(page) for page in read) == 11_000
+    assert stream.asked_at[1] == pytest.approx(10_000 * 500 / OPTIONS.bytes_per_second)
+    assert stream.given[1] < 10_000
+
+
+def test_a_backlog_is_read_at_the_shards_pace() -> None:
+    stream = shard_of_records(500)
+
+    read = list(RangeReader(stream, OPTIONS, Range("shard", "1", "", "7000")).pages())  # type: ignore[arg-type]
+
+    assert sum(len(page) for page in read) == 7000
+    assert stream.seconds > 7000 * 500 / OPTIONS.bytes_per_second - OPTIONS.fetch_interval_ms / 1000
 
 
 @given(lengths=st.lists(st.integers(0, 4), max_size=5))

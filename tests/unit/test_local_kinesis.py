@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import boto3
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from moto import mock_aws
 from moto.kinesis.models import Shard
+from moto.kinesis.responses import KinesisResponse
 
-from streaming.local_kinesis import QUICK
+from streaming.emulators import LOCAL_KEY
+from streaming.local_kinesis import QUICK, read_records
 
 
 @given(
@@ -23,3 +30,27 @@ def test_the_quick_answers_are_those_of_moto(arrivals: list[float], after: int, 
     for name, quick in QUICK.items():
         given_to_both = arguments.get(name, ())
         assert quick(shard, *given_to_both) == getattr(shard, name)(*given_to_both), name  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 10])
+def test_the_quick_answer_to_get_records_is_that_of_moto(monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
+    make: Any = boto3.client
+    keys = {"aws_access_key_id": LOCAL_KEY, "aws_secret_access_key": LOCAL_KEY}
+    with mock_aws():
+        client = make("kinesis", region_name="us-east-1", **keys)
+        client.create_stream(StreamName="s", ShardCount=1)
+        for data in (b"", b"{}", b"\x00\xff", "ü".encode()):
+            client.put_record(StreamName="s", Data=data, PartitionKey=f"key {data!r}")
+        shard = client.list_shards(StreamName="s")["Shards"][0]["ShardId"]
+        place = {"StreamName": "s", "ShardId": shard, "ShardIteratorType": "TRIM_HORIZON"}
+        answers = []
+        for quick in (False, True):
+            if quick:
+                monkeypatch.setattr(KinesisResponse, "get_records", read_records)
+            iterator = client.get_shard_iterator(**place)["ShardIterator"]
+            answers.append(client.get_records(ShardIterator=iterator, Limit=limit))
+
+    for answer in answers:
+        del answer["ResponseMetadata"], answer["NextShardIterator"]
+    assert answers[0] == answers[1]
+    assert len(answers[0]["Records"]) == min(limit, 4)
