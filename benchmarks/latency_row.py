@@ -26,7 +26,7 @@ from benchmarks.hosts import HOUSE, Place
 from benchmarks.lakes import template
 from benchmarks.load import PER_RECORD
 from benchmarks.market import EXCHANGE, Market
-from benchmarks.processes import tree, tree_cpu_seconds, tree_memory_bytes
+from benchmarks.processes import live_heap_bytes, tree, tree_cpu_seconds, tree_memory_bytes
 from lakehouse.lake import Lake
 from lakehouse.tables.silver import SESSIONS
 from streaming.emulators import LOCAL_KEY, create_stream, kinesis_emulator, local_client, stop_group
@@ -46,13 +46,16 @@ NOTE = (
 
 @dataclass
 class Outcome:
-    """What one run left: its files, the measured stretch, CPU seconds in it by part, the driver's memory in samples."""
+    """What one run left: its files, the measured stretch, CPU seconds in it by part, the driver's memory in samples,
+    and what lived in its heap before and after.
+    """
 
     watched: hops.Watched
     since_ns: int = 0
     until_ns: int = 0
     cpu: dict[str, float] = field(default_factory=dict)
     memory: list[int] = field(default_factory=list)
+    live: list[int] = field(default_factory=list)
 
 
 def trial(runs: Sequence[tuple[int, int]], *, warm_up: int) -> Trial:
@@ -186,6 +189,7 @@ def _observe(
 ) -> None:  # fmt: skip
     """Leave the warm-up out, then sample memory until the measured stretch is over, and take CPU seconds over it."""
     time.sleep(warm_up)
+    outcome.live.append(live_heap_bytes(job.pid))
     before = {part: sum(tree_cpu_seconds(pid) for pid in pids) for part, pids in parts.items()}
     outcome.since_ns = time.time_ns()
     outcome.until_ns = outcome.since_ns + seconds * 10**9
@@ -195,4 +199,5 @@ def _observe(
         outcome.memory.append(tree_memory_bytes(job.pid))
         time.sleep(min(SAMPLE_SECONDS, max(outcome.until_ns - time.time_ns(), 0) / 1e9))
     outcome.cpu = {part: sum(tree_cpu_seconds(pid) for pid in pids) - before[part] for part, pids in parts.items()}
+    outcome.live.append(live_heap_bytes(job.pid))
     load.wait(timeout=seconds)

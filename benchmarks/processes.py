@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +13,7 @@ from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PROC = Path("/proc")
+HEAP_USED = re.compile(r"total \d+K, used (\d+)K")
 
 
 @dataclass
@@ -41,6 +44,25 @@ def tree_memory_bytes(root: int) -> int:
     return sum(_kilobytes(pid, "VmRSS") for pid in tree(root)) * 1024
 
 
+def live_heap_bytes(root: int) -> int:
+    """What the JVM below a process holds right after a full collection; 0 where it has no `jcmd` beside it.
+
+    A heap grows to its limit whatever is alive in it, so memory alone does not tell a leak from a heap not yet full.
+    """
+    for pid in tree(root):
+        program = _program(pid)
+        if program.name == "java" and (jcmd := program.with_name("jcmd")).exists():
+            subprocess.run([jcmd, str(pid), "GC.run"], check=True, capture_output=True, timeout=60)
+            told = subprocess.run([jcmd, str(pid), "GC.heap_info"], check=True, capture_output=True, timeout=60).stdout
+            return used_bytes(told.decode())
+    return 0
+
+
+def used_bytes(told: str) -> int:
+    """The used bytes of all generations in an answer of `GC.heap_info`, whichever collector gave it."""
+    return sum(int(one) for one in HEAP_USED.findall(told)) * 1024
+
+
 def tree(root: int) -> list[int]:
     """A process and its living descendants."""
     children: dict[int, list[int]] = {}
@@ -53,6 +75,14 @@ def tree(root: int) -> list[int]:
         found.append(pid)
         ahead += children.get(pid, [])
     return found
+
+
+def _program(pid: int) -> Path:
+    """The file a process runs; an empty path for one that is gone."""
+    try:
+        return (PROC / str(pid) / "exe").readlink()
+    except OSError:
+        return Path()
 
 
 def _stat(pid: int) -> list[str]:

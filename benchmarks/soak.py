@@ -19,7 +19,7 @@ from benchmarks.hosts import HOUSE, Place
 from benchmarks.lakes import fresh_lake, path_of
 from benchmarks.latency_row import measure
 from benchmarks.market import Market
-from benchmarks.processes import measured, tree_memory_bytes
+from benchmarks.processes import live_heap_bytes, measured, tree_memory_bytes
 from jobs.stream import stream_until
 from lakehouse.settings import Settings
 from lakehouse.tables.silver import TRADES
@@ -30,9 +30,10 @@ BULK = "50 M trades from bronze to silver and bars, last tenth against the first
 HOUR = "one hour of stream, last tenth against the first"
 BULK_NOTE = (
     "Refine and bars of `tickhouse stream` side by side, in micro-batches of one file; the first batch of each query "
-    "is left out. Memory is that of the driver, its JVM and its Python workers."
+    "is left out. Memory is that of the driver, its JVM and its Python workers; a heap grows to its limit by and by. "
+    "What lives in it is what a full collection leaves: after a tenth of the files, and at the end."
 )
-HOUR_NOTE = "As row e, for an hour."
+HOUR_NOTE = "As row e, for an hour. What lives in the heap is what a full collection leaves, before and after the hour."
 
 
 def bulk_trial(market: dict[str, Any]) -> Trial:
@@ -44,6 +45,7 @@ def bulk_trial(market: dict[str, Any]) -> Trial:
             found = call(HOUSE, "benchmarks.soak:drain", {"market": market})
             grown = {f"batch time of {query}": growth(seconds) for query, seconds in found["batches"].items()}
             grown["memory of the driver's tree"] = growth(found["memory"])
+            grown |= _live(found["live"])
         except Exception as error:  # noqa: BLE001 - a row that fails is a result
             result.status, result.detail = FAILED, [str(error)]
             return result
@@ -62,10 +64,10 @@ def drain(place: Place, *, market: dict[str, Any]) -> dict[str, Any]:
     cap = f"{int(max(add['size'] for add in adds) * 0.8) // 1024}k"
     caps = {"max_bytes_per_trigger": cap, "refine_bytes_per_trigger": cap}
     settings = fresh.model_copy(update={"stream": fresh.stream.model_copy(update=caps)})
-    done, memory = threading.Event(), list[int]()
+    done, memory, live = threading.Event(), list[int](), list[int]()
     besides = [
         threading.Thread(target=_sample, args=(memory, done), daemon=True),
-        threading.Thread(target=_end_when_read, args=(settings, len(adds), done), daemon=True),
+        threading.Thread(target=_end_when_read, args=(settings, len(adds), live, done), daemon=True),
     ]
     for one in besides:
         one.start()
@@ -77,17 +79,29 @@ def drain(place: Place, *, market: dict[str, Any]) -> dict[str, Any]:
     for one in besides:
         one.join()
     batches = batch_seconds(log_of(settings))
-    return {"wall": taken.wall, "cpu": taken.cpu, "events": given.trades, "batches": batches, "memory": memory}
+    samples = {"memory": memory, "live": live}
+    return {"wall": taken.wall, "cpu": taken.cpu, "events": given.trades, "batches": batches, **samples}
 
 
-def _end_when_read(settings: Settings, files: int, done: threading.Event) -> None:
-    """Set `done` once refine has read so many files of bronze, and bars every row it made of them."""
+def _end_when_read(settings: Settings, files: int, live: list[int], done: threading.Event) -> None:
+    """Set `done` once refine has read so many files of bronze, and bars every row it made of them; `live` is what the
+    heap holds after a tenth of them, and then.
+    """
     while not done.wait(SAMPLE_SECONDS):
         batches = entries_of(log_of(settings))
-        if sum(entry["query"] == "refine" for entry in batches) == files:
+        refined = sum(entry["query"] == "refine" for entry in batches)
+        if not live and refined >= files / 10:
+            live.append(live_heap_bytes(os.getpid()))
+        if refined == files:
             rows = DeltaTable(path_of(settings, TRADES)).to_pyarrow_dataset().count_rows()
             if sum(entry["rows"] for entry in batches if entry["query"] == "bars") == rows:
+                live.append(live_heap_bytes(os.getpid()))
                 done.set()
+
+
+def _live(live: Sequence[int]) -> dict[str, float]:
+    """How what lives in the heap has grown; nothing where no `jcmd` could tell."""
+    return {"what lives in the driver's heap": live[-1] / live[0]} if all(live) else {}
 
 
 def _sample(memory: list[int], done: threading.Event) -> None:
@@ -144,7 +158,10 @@ def hour_trial(*, rate: int, seconds: int) -> Trial:
                 limit(f"{name} of latency at {rate:,} trades/s", after / before, SLOWER, SLOWER, "x")
             )
             result.detail.append(f"{name}: {before:.2f} s in the first tenth, {after:.2f} s in the last")
-        result.verdicts.append(limit("memory of the driver's tree", growth(outcome.memory), FATTER, FATTER, "x"))
+        grown = {"memory of the driver's tree": growth(outcome.memory), **_live(outcome.live)}
+        result.verdicts += [limit(name, value, FATTER, FATTER, "x") for name, value in grown.items()]
+        megabytes = ", then ".join(f"{one / 2**20:,.0f} MiB" for one in outcome.live)
+        result.detail.append(f"lives in the driver's heap: {megabytes}")
         return result
 
     return Trial("f2", HOUR, run)

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 NAME = "tickhouse-kinesis"
 SHARDS_A_TASK = 4  # reading is mostly waiting for a shard's next turn, so a few shards wait together on one processor
-LIVE_MS = 2000
 COLUMNS = (
     "data binary, streamName string, partitionKey string, sequenceNumber string, "
     "approximateArrivalTimestamp timestamp, shardId string"
@@ -64,8 +63,8 @@ class KinesisReader(DataSourceStreamReader):
     def partitions(self, start: dict[str, Any], end: dict[str, Any]) -> list[ShardsPartition]:
         """The exact ranges between two offsets. On a restart Spark calls it with the last end twice."""
         until = Offset.from_json(end)
-        self._plan().planned(until)
-        wanted = ranges(Offset.from_json(start), until, live_from_ms=self._plan().now_ms() - LIVE_MS)
+        live_from_ms = self._plan().planned(until)
+        wanted = ranges(Offset.from_json(start), until, live_from_ms=live_from_ms)
         return [ShardsPartition(wanted[at : at + SHARDS_A_TASK]) for at in range(0, len(wanted), SHARDS_A_TASK)]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:

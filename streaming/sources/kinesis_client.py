@@ -73,6 +73,11 @@ class Pace:
             self.waiting.sleep(pause)
         self._last[shard] = self.waiting.monotonic()
 
+    def hold(self, shard: str, seconds: float) -> None:
+        """Let no call be made to a shard for so many seconds from now."""
+        until = self.waiting.monotonic() + seconds - self.seconds
+        self._last[shard] = max(until, self._last.get(shard, until))
+
 
 @lru_cache(maxsize=8)
 def kinesis_client(options: KinesisOptions) -> Any:

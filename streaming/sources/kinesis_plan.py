@@ -24,6 +24,8 @@ from streaming.sources.kinesis_tip import TipFinder
 
 SLACK = 1.1
 HOUR_MS = 3_600_000
+LIVE_MS = 2000
+SLOW_MS = 3000
 
 log = logging.getLogger(__name__)
 
@@ -40,11 +42,25 @@ class Planner:
         self._listing_pace = Pace(1.0, stream.waiting)
         self._shards: list[Shard] | None = None
         self._base: Offset | None = None
+        self._planned_ms = 0
         self._pool = ThreadPoolExecutor(options.threads, thread_name_prefix="kinesis-tip")
 
-    def planned(self, end: Offset) -> None:
-        """Spark plans (or has logged) a batch that ends here: the next one begins there."""
-        self._base = self._checked(end)
+    def planned(self, end: Offset) -> int:
+        """Spark plans (or has logged) a batch that ends here: the next one begins there.
+
+        Returns the arrival time from which on a range is live, and so read in one call: where batches take their time,
+        so that what is read at once is paid back before the next look.
+        """
+        before, self._base = self._base, self._checked(end)
+        now_ms, planned_ms = self._stream.now_ms(), self._planned_ms
+        self._planned_ms = now_ms
+        if before is None or now_ms - planned_ms < SLOW_MS:
+            return now_ms + HOUR_MS
+        for shard, position in self._base.shards.items():
+            known = before.shards.get(shard, position)
+            if known.last != position.last and position.upto_ms >= now_ms - LIVE_MS:
+                self._tips.will_be_read(shard, known, position)
+        return now_ms - LIVE_MS
 
     def latest(self) -> Offset:
         """The end of the next batch; the end of the last one where nothing new is to be read."""
@@ -56,10 +72,6 @@ class Planner:
             return after
         is_running = self._options.until_ms is None
         return after if is_running and refreshed(self._base, after, HOUR_MS) else self._base
-
-    def now_ms(self) -> int:
-        """The service's time."""
-        return self._stream.now_ms()
 
     def stop(self) -> None:
         """End the threads."""

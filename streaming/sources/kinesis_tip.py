@@ -19,6 +19,7 @@ from streaming.sources.kinesis_offsets import Position
 from streaming.sources.kinesis_options import KinesisOptions
 
 TAIL_MS = 250
+MOST_BYTES_A_MS = 1000  # what a shard takes in
 PEEK_BYTES = 200_000
 PEEK_RECORDS = 1000
 LOOKS = 5
@@ -73,6 +74,16 @@ class TipFinder:
         self._busy.add(shard)
         return self._further(shard, at, wanted, page)
 
+    def will_be_read(self, shard: str, before: Position, end: Position) -> None:
+        """A range is read in one call: look again once its bytes, and those of the next look, are paid back.
+
+        Where the records were not counted, the call also brings what came after them.
+        """
+        counted = end.count * self._record_bytes.get(shard, 0)
+        size = counted or (self._stream.now_ms() - before.upto_ms) * MOST_BYTES_A_MS + PEEK_BYTES
+        if self._options.fetch_interval_ms and before.upto_ms:
+            self._pace.hold(shard, size / self._options.bytes_per_second)
+
     def _nothing(self, shard: str, at: Position, page: Page, asked_ms: int) -> Probe:
         if page.records:
             return Probe(at, at_tip=True)
@@ -90,24 +101,40 @@ class TipFinder:
         return Probe(end, at_tip=False)
 
     def _further(self, shard: str, at: Position, wanted: list[dict[str, Any]], page: Page) -> Probe:
-        """A backlog: jump to the arrival time that the caps allow; where no record is that late, halfway, and so on."""
+        """A backlog: jump to the arrival time that the caps allow; where no record is that late, search for the last.
+
+        Else a shard that falls silent would give its last seconds in halves, batch by batch.
+        """
         end = _end_of_page(at, wanted, asked_ms=0)
-        first_ms, low_ms = arrived_ms(wanted[0]), arrived_ms(wanted[-1])
-        dense_ms = max(1, low_ms - first_ms) * self._options.max_records // len(wanted)
-        goal_ms = min(first_ms + min(self._options.max_span_ms, dense_ms), self._stream.now_ms() - TAIL_MS)
-        goal_ms = goal_ms if self._options.until_ms is None else min(goal_ms, self._options.until_ms)
+        goal_ms, low_ms = self._goal(wanted), arrived_ms(wanted[-1])
+        best: tuple[list[dict[str, Any]], Page] | None = None
+        look_ms = high_ms = goal_ms
         for _ in range(LOOKS):
-            if goal_ms <= low_ms:
+            if look_ms <= low_ms:
                 break
-            found = self._look(shard, goal_ms)
+            found = self._look(shard, look_ms)
             later = _beyond(end.last, self._wanted(found.records))
             if later:
                 whole = len(later) == len(found.records) and _is_end(found)
-                return self._jumped(shard, end, later if whole else later[:1], found)
-            goal_ms = low_ms + (goal_ms - low_ms) // 2
+                if whole or look_ms == goal_ms:
+                    return self._jumped(shard, end, later if whole else later[:1], found)
+                later = _until(later, max(0, goal_ms - arrived_ms(later[0])))
+                best, low_ms = (later, found), arrived_ms(later[-1])
+            else:
+                high_ms = look_ms
+            look_ms = low_ms + (high_ms - low_ms) // 2
+        if best:
+            return self._jumped(shard, end, *best)
         if page.next and end.last == wanted[-1]["SequenceNumber"]:
             self._cursors[shard] = Cursor(end.last, page.next, is_anchored=True)
         return Probe(end, at_tip=False)
+
+    def _goal(self, wanted: list[dict[str, Any]]) -> int:
+        """The arrival time up to which a batch may reach, by its caps and by how dense its first records lie."""
+        first_ms, low_ms = arrived_ms(wanted[0]), arrived_ms(wanted[-1])
+        dense_ms = max(1, low_ms - first_ms) * self._options.max_records // len(wanted)
+        goal_ms = min(first_ms + min(self._options.max_span_ms, dense_ms), self._stream.now_ms() - TAIL_MS)
+        return goal_ms if self._options.until_ms is None else min(goal_ms, self._options.until_ms)
 
     def _jumped(self, shard: str, end: Position, later: list[dict[str, Any]], found: Page) -> Probe:
         """The end is a record beyond the peeked page; how many lie between is not known."""

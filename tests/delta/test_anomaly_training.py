@@ -38,6 +38,7 @@ def trained(lake: Lake, settings: Settings, seed: int) -> dict[str, object]:
     return train_detector.train_interval(lake, settings, "1m", Order(sample=SAMPLE, seed=seed))
 
 
+@pytest.mark.itest
 def test_a_detector_is_trained_registered_loaded_by_alias_and_flags_a_date(
     lake: Lake,
     tracked: Settings,

@@ -63,6 +63,7 @@ def test_every_commit_is_conserved_and_all_of_them_add_up(streamed: Streamed) ->
     assert conservation_differences(streamed.root, streamed.expected().counts) == []
 
 
+@pytest.mark.itest
 def test_batches_whose_commit_entries_are_lost_are_repeated_without_effect(streamed: Streamed, tmp_path: Path) -> None:
     copy = streamed.copy(tmp_path)
     before = copy.lake.version(TRADES), copy.lake.version(BARS), bronze_records(copy.root).num_rows

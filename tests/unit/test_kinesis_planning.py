@@ -43,8 +43,8 @@ class Query:
             self.plan(self.log[-1], self.log[-1])
 
     def plan(self, start: dict[str, Any], end: dict[str, Any]) -> list[Any]:
-        self.planner.planned(Offset.from_json(end))
-        return ranges(Offset.from_json(start), Offset.from_json(end))
+        live_from_ms = self.planner.planned(Offset.from_json(end))
+        return ranges(Offset.from_json(start), Offset.from_json(end), live_from_ms=live_from_ms)
 
     def rows(self, number: int) -> list[Row]:
         start = self.log[number - 1] if number else Offset().to_json()
@@ -139,6 +139,29 @@ def test_a_burst_followed_by_silence_is_found_although_nothing_lies_at_the_wante
 
     assert in_order_of_key(query.read, written)
     assert len(query.batches) < 10
+
+
+@pytest.mark.parametrize("stopped_at", [30.0, 31.5, 33.0, 36.0])
+def test_a_busy_shard_that_falls_silent_does_not_give_its_last_seconds_in_halves(stopped_at: float) -> None:
+    double = KinesisDouble(1)
+    put = 0
+
+    def load() -> None:
+        nonlocal put
+        while EPOCH + put / 500 <= min(double.now, EPOCH + stopped_at):
+            double.put("k", b"x" * 700, back_ms=round((double.now - EPOCH - put / 500) * 1000))
+            put += 1
+
+    double.load = load
+    query = Query(double, options())
+    late_batches = 0
+    while len(query.read) < put or double.now < EPOCH + 40:
+        late_batches += query.batch() and double.now > EPOCH + stopped_at
+        double.wait(8)
+
+    assert len(query.read) == put
+    assert late_batches <= 3
+    assert double.throttled == 0
 
 
 def test_a_replayed_batch_is_the_same_batch_whatever_came_since() -> None:
