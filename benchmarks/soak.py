@@ -101,7 +101,7 @@ def _end_when_read(settings: Settings, files: int, live: list[int], done: thread
 
 def _live(live: Sequence[int]) -> dict[str, float]:
     """How what lives in the heap has grown; nothing where no `jcmd` could tell."""
-    return {"what lives in the driver's heap": live[-1] / live[0]} if all(live) else {}
+    return {"what lives in the driver's heap": live[-1] / live[0]} if len(live) > 1 and all(live) else {}
 
 
 def _sample(memory: list[int], done: threading.Event) -> None:

@@ -45,17 +45,17 @@ class Planner:
         self._planned_ms = 0
         self._pool = ThreadPoolExecutor(options.threads, thread_name_prefix="kinesis-tip")
 
-    def planned(self, end: Offset) -> int:
+    def planned(self, end: Offset) -> int | None:
         """Spark plans (or has logged) a batch that ends here: the next one begins there.
 
-        Returns the arrival time from which on a range is live, and so read in one call: where batches take their time,
-        so that what is read at once is paid back before the next look.
+        Returns the arrival time from which on a range is live, and so read in one call; None where batches follow each
+        other too closely to pay for that.
         """
         before, self._base = self._base, self._checked(end)
         now_ms, planned_ms = self._stream.now_ms(), self._planned_ms
         self._planned_ms = now_ms
         if before is None or now_ms - planned_ms < SLOW_MS:
-            return now_ms + HOUR_MS
+            return None
         for shard, position in self._base.shards.items():
             known = before.shards.get(shard, position)
             if known.last != position.last and position.upto_ms >= now_ms - LIVE_MS:

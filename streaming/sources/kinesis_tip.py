@@ -20,6 +20,7 @@ from streaming.sources.kinesis_options import KinesisOptions
 
 TAIL_MS = 250
 MOST_BYTES_A_MS = 1000  # what a shard takes in
+MOST_BYTES_A_CALL = 10_000_000
 PEEK_BYTES = 200_000
 PEEK_RECORDS = 1000
 LOOKS = 5
@@ -80,7 +81,8 @@ class TipFinder:
         Where the records were not counted, the call also brings what came after them.
         """
         counted = end.count * self._record_bytes.get(shard, 0)
-        size = counted or (self._stream.now_ms() - before.upto_ms) * MOST_BYTES_A_MS + PEEK_BYTES
+        since_ms = self._stream.now_ms() - before.upto_ms
+        size = counted or min(since_ms * MOST_BYTES_A_MS, MOST_BYTES_A_CALL) + PEEK_BYTES
         if self._options.fetch_interval_ms and before.upto_ms:
             self._pace.hold(shard, size / self._options.bytes_per_second)
 

@@ -215,14 +215,19 @@ def test_sigterm_ends_it_cleanly_and_gives_claims_back(emulator: str, tmp_path: 
         outbox = Outbox(store, terms_of(delivery), owner="test", random=random.random)
         for number in range(60):
             put(outbox, an_alert(number))
-        process = start(environ)
-        wait_until(lambda: sns.calls > 5, 20)
-        process.send_signal(signal.SIGTERM)
+        crew = [start(environ)]
+        try:
+            wait_until(lambda: sns.calls > 5, 20)
+            crew[0].send_signal(signal.SIGTERM)
 
-        assert process.wait(20) == 0
-        statuses = Counter(str(item["status"]) for item in store.scan() if "status" in item)
-        assert statuses["claimed"] == statuses["sending"] == 0
-        assert start(environ, "--drain").wait(60) == 0
+            assert crew[0].wait(20) == 0
+            statuses = Counter(str(item["status"]) for item in store.scan() if "status" in item)
+            assert statuses["claimed"] == statuses["sending"] == 0
+            crew.append(start(environ, "--drain"))
+            assert crew[1].wait(60) == 0
+        finally:
+            for process in crew:
+                stop_group(process, signal.SIGKILL)
         assert set(sns.accepted.values()) == {1}
         assert len(sns.accepted) == 60
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -75,12 +76,17 @@ def wall_clock_reads(tree: ast.Module) -> list[int]:
 
 
 def text_files() -> Iterator[tuple[str, str]]:
-    """Every text file of the repository by its path from the root."""
-    for file in sorted(HOUSE.rglob("*")):
-        parts = file.relative_to(HOUSE).parts
-        if not file.is_file() or LEFT_OUT & set(parts) or any("cache" in part or "egg-info" in part for part in parts):
-            continue
-        yield "/".join(parts), file.read_text(encoding="utf-8", errors="replace")
+    """Every text file of the repository by its path from the root; folders that are left out are not walked."""
+    for folder, below, names in os.walk(HOUSE):
+        below[:] = sorted(filter(is_ours, below))
+        for file in (Path(folder, name) for name in sorted(filter(is_ours, names))):
+            if file.is_file():
+                yield file.relative_to(HOUSE).as_posix(), file.read_text(encoding="utf-8", errors="replace")
+
+
+def is_ours(part: str) -> bool:
+    """Whether a file or folder of that name is kept in the repository."""
+    return part not in LEFT_OUT and "cache" not in part and "egg-info" not in part
 
 
 @pytest.mark.parametrize("room", ROOMS)
@@ -171,7 +177,7 @@ def test_no_file_names_a_registry_or_a_path_of_one_machine() -> None:
         "repo.maven.apache" + ".org",
         "--" + "index-url",
     ]
-    machine = re.compile(r"/(?<![\w.$}{)]/)(root|work|home|Users)/\w")  # begins with a letter: ten times as quick
+    machine = re.compile(r"(?<![\w.$}{)])/(root|work|home|Users)/\w")
 
     named = {
         path: found

@@ -164,6 +164,54 @@ def test_a_busy_shard_that_falls_silent_does_not_give_its_last_seconds_in_halves
     assert double.throttled == 0
 
 
+def steady(double: KinesisDouble, rate: int, since: float) -> None:
+    """From an instant on so many records of 1000 bytes a second."""
+    put = 0
+
+    def load() -> None:
+        nonlocal put
+        while since + put / rate <= double.now:
+            double.put("k", b"x" * 1000, back_ms=round((double.now - since - put / rate) * 1000))
+            put += 1
+
+    double.load = load
+
+
+@pytest.mark.parametrize("pauses", [(4.0, 0.1), (8.0, 0.1, 0.1), (3.2, 3.2, 0.1)])
+def test_what_was_read_in_one_call_is_paid_back_before_the_next_look_however_soon_it_comes(
+    pauses: tuple[float, ...],
+) -> None:
+    double = KinesisDouble(1)
+    steady(double, 1000, EPOCH)
+    query = Query(double, options())
+
+    for pause in pauses * 12:
+        query.batch()
+        double.wait(pause)
+
+    assert double.throttled == 0
+    assert len(query.read) > 1000 * (double.now - EPOCH) - 12_000
+
+
+def test_a_shard_that_wakes_after_hours_is_not_held_for_what_it_might_have_brought_meanwhile() -> None:
+    double = KinesisDouble(1)
+    double.put("k", b"first")
+    query = Query(double, options())
+    query.drain()
+    double.wait(3 * 3600)
+    woke = double.now
+    steady(double, 900, woke)
+    double.wait(5)
+
+    for _ in range(6):
+        query.batch()
+        double.wait(4)
+
+    assert double.now < woke + 60
+    assert len(query.read) > 900 * (double.now - woke) - 900 * 12
+    assert double.throttled == 0
+
+
 def test_a_replayed_batch_is_the_same_batch_whatever_came_since() -> None:
     double = KinesisDouble(2)
     put_many(double, 900)
