@@ -187,7 +187,7 @@ class Exchange:
 
 
 def configured(settings: Settings) -> Settings:
-    """Rules, portfolios and short periods in files of the test's own."""
+    """Rules, portfolios and short periods in files of the test's own; alerts of any age are told."""
     folder = Path(settings.paths.warehouse).parent
     text = (CONF / "indicators.yaml").read_text().replace("[1m, 5m, 15m, 1h, 1d]", "[1m, 5m, 1d]")
     for usual, short in PERIODS.items():
@@ -200,6 +200,7 @@ def configured(settings: Settings) -> Settings:
         "rules": str(folder / "alerts.yaml")
     }
     given["reference"]["indicators"] = str(folder / "indicators.yaml")
+    given["detect"]["tell_hours"] = None
     return Settings.model_validate(given)
 
 
