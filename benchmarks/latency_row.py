@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -114,13 +114,13 @@ def measure(call: Run, rate: int, seconds: int, warm_up: int) -> Outcome:
         emulator = tree(os.getpid())[1:]
         create_stream(local_client(address), STREAM, SHARDS)
         command = [sys.executable, "-m", "jobs", "stream", *_settings(home, address)]
-        with _process(command, home / "job.log") as job:
-            _wait_for_start(home / "logs" / "stream.jsonl", job)
+        with process_group(command, home / "job.log") as job:
+            wait_for_start(home / "logs" / "stream.jsonl", job)
             watcher = [sys.executable, "-m", "benchmarks.watch", str(outcome.watched.versions), str(stop), *tables]
             producer = [sys.executable, "-m", "benchmarks.load", address, STREAM, str(rate), str(warm_up + seconds)]
             with (
-                _process(watcher, home / "watch.log"),
-                _process([*producer, str(outcome.watched.acks)], home / "load.log") as load,
+                process_group(watcher, home / "watch.log"),
+                process_group([*producer, str(outcome.watched.acks)], home / "load.log") as load,
             ):
                 parts = {"driver": [job.pid], "emulator": emulator, "producer": [load.pid]}
                 _observe(outcome, parts, job, load, warm_up, seconds)
@@ -161,17 +161,19 @@ def _settings(home: Path, address: str) -> list[str]:
 
 
 @contextmanager
-def _process(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def process_group(
+    command: list[str], log: Path, environ: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """A process group that is asked to end with the block, and killed if it does not."""
     with log.open("ab") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
+        process = subprocess.Popen(command, stdout=output, stderr=output, env=environ, start_new_session=True)
     try:
         yield process
     finally:
         stop_group(process, signal.SIGTERM, patience=60)
 
 
-def _wait_for_start(log: Path, job: subprocess.Popen[bytes]) -> None:
+def wait_for_start(log: Path, job: subprocess.Popen[bytes]) -> None:
     """Until the job's own log says that all three queries run."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and job.poll() is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,7 @@ from lakehouse.errors import TableError
 from lakehouse.files import Files
 from lakehouse.tables import ALL_TABLES, Table
 
+TABLES_AT_ONCE = 4
 _SEEN_WHOLE: set[str] = set()
 
 
@@ -58,9 +60,10 @@ class Lake:
         builder.execute()
 
     def create_all(self) -> None:
-        """Create every declared table that is not there yet."""
-        for table in ALL_TABLES:
-            self.create(table)
+        """Create every declared table that is not there yet, several at once: each waits for plans and for the disk."""
+        with ThreadPoolExecutor(TABLES_AT_ONCE) as pool:
+            for _ in pool.map(self.create, ALL_TABLES):
+                pass  # the first that fails is raised here
 
     def delta(self, table: Table) -> DeltaTable:
         """The Delta handle of a table that exists."""

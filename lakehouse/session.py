@@ -33,6 +33,12 @@ HOUSE = {
     "spark.sql.streaming.noDataMicroBatches.enabled": "false",
     "spark.databricks.delta.snapshotPartitions": "1",
     "spark.databricks.delta.schema.autoMerge.enabled": "false",
+    # What Spark remembers of finished work, for its pages and for nobody else, lies in the driver's heap. A stream
+    # finishes some hundred plans a minute; by default a thousand are kept.
+    "spark.sql.ui.retainedExecutions": "50",
+    "spark.ui.retainedJobs": "100",
+    "spark.ui.retainedStages": "100",
+    "spark.ui.retainedTasks": "1000",
 }
 # Columns of prints that hold another value in nearly every row: a dictionary of them is begun and given up, and bounds
 # of a row group's values skip nothing.

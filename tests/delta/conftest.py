@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import date
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from lakehouse.lake import Lake
 from lakehouse.reference.calendar import sessions_for
 from lakehouse.reference.load import reference_frame
 from lakehouse.tables.silver import INSTRUMENTS, SESSIONS
+from tests.conftest import made_once
 from tests.delta.played import Played
 from tests.faults.market import market
 
@@ -21,14 +23,18 @@ FIRST, LAST = date(2013, 10, 7), date(2013, 10, 8)
 @pytest.fixture(scope="session")
 def operated(spark: SparkSession, empty_lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Played:
     """A market in two batches that share some records, judged while AAPL was unknown and long records were too large,
-    and folded into bars. Tests change copies only.
+    and folded into bars. Made once a run; tests change copies only.
     """
-    found = Played.fresh(spark, tmp_path_factory.mktemp("operated"), empty_lake)
+    template = made_once(empty_lake.with_name("operated"), lambda aside: _operate(spark, empty_lake, aside))
+    return Played(spark, shutil.copytree(template, tmp_path_factory.mktemp("operated") / "own"))
+
+
+def _operate(spark: SparkSession, empty_lake: Path, root: Path) -> None:
+    made = Played.fresh(spark, root, empty_lake)
     records = market(11, 90)
-    found.play(records[:30], 0, found.strict_rules, shard="0")
-    found.play(records[20:], 1, found.strict_rules, shard="1")
-    found.fold(0, silver=[0, 1])
-    return found
+    made.play(records[:30], 0, made.strict_rules, shard="0")
+    made.play(records[20:], 1, made.strict_rules, shard="1")
+    made.fold(0, silver=[0, 1])
 
 
 @pytest.fixture

@@ -143,6 +143,7 @@ def rows_of(lake: Lake, table: Table, *columns: str) -> list[tuple[Any, ...]]:
     return sorted(tuple(row) for row in lake.read(table).select(*columns).collect())
 
 
+@pytest.mark.itest
 def test_alerts_are_merged_once_and_their_state_never_goes_back(lake: Lake) -> None:
     one, two = an_alert(1), an_alert(2)
     fired = [Change(one.alert_id, State.FIRED, 1), Change(two.alert_id, State.FIRED, 2)]
@@ -154,6 +155,7 @@ def test_alerts_are_merged_once_and_their_state_never_goes_back(lake: Lake) -> N
     assert rows_of(lake, ALERTS, "subject", "state") == [("A1", "rearmed"), ("A2", "fired")]
 
 
+@pytest.mark.itest
 def test_an_attempt_gets_its_outcome_once(lake: Lake) -> None:
     begun = {"pk": "a", "user": "me", "channel": "sns", "attempt": 1, "started_ms": 1000, "possible_copy": False}
     done = {**begun, "accepted_ms": 2000, "receipt": "m1"}

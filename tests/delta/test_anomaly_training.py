@@ -81,6 +81,7 @@ def examples_in(lake: Lake, seed: int, *, parts: int = 1) -> pd.DataFrame:
     return examples(judged_bars(lake).repartition(parts, "bar_start"), plan, "1m", tasks=parts)
 
 
+@pytest.mark.itest
 def test_a_sample_is_the_same_however_spark_splits_the_work(lake: Lake, markets: dict[str, Bars]) -> None:  # noqa: F811
     one, three = examples_in(lake, 1), examples_in(lake, 1, parts=3)
 

@@ -94,6 +94,7 @@ def drained(joined: DataFrame, root: Path, name: str) -> DataFrame:
     return joined.sparkSession.table(name)
 
 
+@pytest.mark.itest
 def test_a_stream_join_of_shuffled_rows_is_merge_asof(spark: SparkSession, tmp_path: Path) -> None:
     trades, quotes = feeds(2)
     far = OPENS + timedelta(minutes=10)

@@ -37,6 +37,7 @@ def settings(settings: Settings, tmp_path: Path) -> Settings:
     return settings.model_copy(update={"reference": reference})
 
 
+@pytest.mark.itest
 def test_history_is_loaded_once_beside_built_bars_and_the_report_says_what_became_of_it(
     listed: Lake, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:

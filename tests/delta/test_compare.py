@@ -38,6 +38,7 @@ def test_bars_that_equal_the_recompute_show_no_difference(operated: Played, monk
     assert report.bars == operated.lake.read(BARS).count() > 50
 
 
+@pytest.mark.itest
 def test_each_field_that_differs_is_named_and_so_is_a_bar_that_only_one_side_has(
     operated: Played, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -77,6 +78,7 @@ def test_bars_of_prints_not_folded_yet_wait_and_are_no_differences(
     assert mistaken.by_field["row"] > 0
 
 
+@pytest.mark.itest
 def test_a_date_waits_whole_while_a_cancel_about_it_is_not_folded(
     operated: Played, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,6 +117,7 @@ def test_rebuilt_bars_equal_the_oracle_and_need_no_stream_to_be_compared(
     assert differences(played.expected_strictly().bars, actual_bars(played.lake.root)) == []
 
 
+@pytest.mark.itest
 def test_a_range_of_dates_is_rebuilt_and_the_rest_is_left_alone(operated: Played, tmp_path: Path) -> None:
     played = operated.copy(tmp_path)
     played.lake.delta(BARS).update("interval = '1m'", {"volume": "volume + 7"})

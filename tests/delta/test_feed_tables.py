@@ -110,6 +110,7 @@ def stretches(rows: list[Row], symbol: str) -> list[tuple[str, int]]:
     return [(row["state"], round((row["until"] - row["since"]).total_seconds() / 60)) for row in mine]
 
 
+@pytest.mark.itest
 def test_a_session_is_judged_by_minute_and_number_and_judging_it_again_changes_nothing(
     told: tuple[Lake, dict[str, int]], settings: Settings
 ) -> None:

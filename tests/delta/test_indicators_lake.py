@@ -29,6 +29,8 @@ from lakehouse.vendor import BARS_SCHEMA
 from tests.unit.test_indicator_rows import bars_table
 from tests.unit.walks import FILE, walk
 
+pytestmark = pytest.mark.itest
+
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
 EPOCH = date(1970, 1, 1)
 X, INDEX = "X-20000103", "SPY-20000103"
@@ -84,7 +86,6 @@ def contents(lake: Lake, table: Table) -> pa.Table:
     return lake.read(table).drop("computed_at").orderBy(*table.key).toArrow()
 
 
-@pytest.mark.itest
 def test_building_again_or_in_parts_changes_nothing(full: Lake) -> None:
     built = build(full, plan_of(full))
     indicators, signals = contents(full, INDICATORS), contents(full, SIGNALS)
@@ -115,7 +116,6 @@ def test_a_split_is_no_signal_and_beta_is_measured_against_the_index(full: Lake)
     assert itself.where("abs(beta - 1) > 1e-9").isEmpty() and not itself.isEmpty()
 
 
-@pytest.mark.itest
 def test_rows_of_bars_that_are_gone_go_and_other_dates_stay(full: Lake) -> None:
     build(full, plan_of(full))
     full.delta(BARS).delete(f"session_date = DATE '{DAYS[7]}' AND instrument_id = '{X}'")
@@ -155,7 +155,6 @@ def test_a_build_waits_for_nobody_who_holds_the_lease(full: Lake, settings: Sett
     assert build_all(full, settings, FILE, DAYS[0], DAYS[0]).indicators == 600
 
 
-@pytest.mark.itest
 def test_an_empty_lake_builds_nothing_and_an_instrument_without_index_has_no_beta(lake: Lake) -> None:
     assert build(lake, plan_of(lake)).indicators == 0
 

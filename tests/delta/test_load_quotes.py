@@ -14,6 +14,8 @@ from lakehouse.settings import Settings
 from lakehouse.tables.silver import QUOTES
 from tests.delta.conftest import FIRST, LAST
 
+pytestmark = pytest.mark.itest
+
 
 @pytest.fixture
 def settings(settings: Settings, tmp_path: Path) -> Settings:

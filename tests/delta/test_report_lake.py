@@ -14,6 +14,8 @@ from lakehouse.lake import Lake
 from lakehouse.tables.gold import ALERTS, ANOMALIES, BARS, FEED_HEALTH, INDICATORS
 from tests.report_lake import write_session
 
+pytestmark = pytest.mark.itest
+
 TABLES = (BARS, INDICATORS, ANOMALIES, ALERTS, FEED_HEALTH)
 
 
