@@ -43,7 +43,7 @@ def bulk_trial(market: dict[str, Any]) -> Trial:
         result = begun("f1", BULK, BULK_NOTE)
         try:
             found = call(HOUSE, "benchmarks.soak:drain", {"market": market})
-            grown = {f"batch time of {query}": growth(seconds) for query, seconds in found["batches"].items()}
+            grown = {f"time a row of {query}": growth(seconds) for query, seconds in found["batches"].items()}
             grown["memory of the driver's tree"] = growth(found["memory"])
             grown |= _live(found["live"])
         except Exception as error:  # noqa: BLE001 - a row that fails is a result
@@ -57,7 +57,7 @@ def bulk_trial(market: dict[str, Any]) -> Trial:
 
 
 def drain(place: Place, *, market: dict[str, Any]) -> dict[str, Any]:
-    """Refine and bars until bronze is in bars; seconds of every batch by query, and memory in samples."""
+    """Refine and bars until bronze is in bars; seconds a row of every batch by query, and memory in samples."""
     given = Market(**market)
     fresh, spark = fresh_lake(place, "soak", given), place.spark
     adds = json.loads((bronze_files(given) / ADDS).read_text(encoding="utf-8"))
@@ -78,7 +78,7 @@ def drain(place: Place, *, market: dict[str, Any]) -> dict[str, Any]:
         done.set()
     for one in besides:
         one.join()
-    batches = batch_seconds(log_of(settings))
+    batches = seconds_a_row(log_of(settings))
     samples = {"memory": memory, "live": live}
     return {"wall": taken.wall, "cpu": taken.cpu, "events": given.trades, "batches": batches, **samples}
 
@@ -121,11 +121,14 @@ def entries_of(log: Path) -> list[dict[str, Any]]:
     return [entry for line in lines if (entry := json.loads(line)).get("event") == "batch" and entry["rows"]]
 
 
-def batch_seconds(log: Path) -> dict[str, list[float]]:
-    """Seconds of every batch that had rows, by query."""
+def seconds_a_row(log: Path) -> dict[str, list[float]]:
+    """Of every batch that had rows, by query: its seconds over its rows. Bars take in what has come meanwhile, so its
+    batches are of different sizes.
+    """
     found: dict[str, list[float]] = {}
     for entry in entries_of(log):
-        found.setdefault(entry["query"], []).append(entry["milliseconds"]["triggerExecution"] / 1000)
+        seconds = entry["milliseconds"]["triggerExecution"] / 1000
+        found.setdefault(entry["query"], []).append(seconds / entry["rows"])
     return found
 
 
