@@ -27,94 +27,72 @@ def newest_of(
 
     A NULL key is a key; a NULL instant meets nothing. Of right rows at one instant the highest `tie` counts.
     """
-    keys = _keys(by)
+    keys = [f"key{place}__" for place, _ in enumerate(by)]
     rank: Column = F.col(tie).cast("bigint") if tie else F.lit(0).cast("bigint")
     rights = right.where(F.col(right_at).isNotNull()).select(
         *(F.col(name).alias(key) for name, key in zip(by, keys, strict=True)),
         F.unix_micros(right_at).alias(AT), rank.alias(TIE), F.struct(*take).alias(THEIRS),
     )  # fmt: skip
     stays = _intervals(rights, keys, tolerance_us)
-    spans = _spans(stays, keys)
-    holding = _in_buckets(stays, spans, keys)
-    if _is_light(holding, keys):
-        found = _by_buckets(left, left_at, by, holding, spans)
+    in_buckets = stays.select(
+        *keys, FROM, UNTIL, THEIRS, F.explode(F.sequence(_bucket(F.col(FROM)), _bucket(F.col(UNTIL) - 1))).alias(BUCKET)
+    )
+    if _is_light(in_buckets, keys):
+        spans = stays.groupBy(*keys).agg(*(F.first(name).alias(name) for name in (LOW, WIDTH, LAST)))
+        found = _by_buckets(left.withColumn(AT, F.unix_micros(left_at)), by, keys, spans, in_buckets)
     else:
-        found = _by_sorting(left, left_at, by, rights, tolerance_us)
+        found = _by_sorting(left, left_at, by, keys, rights, tolerance_us)
     theirs = (F.col(f"{THEIRS}.{name}").alias(name) for name in take)
     return found.select(*left.columns, *theirs, F.expr(f"({AT} - {FROM}) DIV 1000").alias(age))
 
 
-def _keys(by: Sequence[str]) -> list[str]:
-    """Names for the right side's key that no left column has."""
-    return [f"key{place}__" for place, _ in enumerate(by)]
-
-
 def _intervals(rights: DataFrame, keys: Sequence[str], tolerance_us: int | None) -> DataFrame:
-    """Right rows with the stretch in which each is the newest; one that another of its instant displaces has none."""
-    follows = F.lead(AT).over(Window.partitionBy(*keys).orderBy(AT, TIE))
+    """Right rows with the stretch in which each is the newest; one that another of its instant displaces has none.
+
+    With each: when the first of its key is, how wide a bucket of its key is, and which is the last and has no end.
+    """
+    each = Window.partitionBy(*keys)
+    follows = F.lead(AT).over(each.orderBy(AT, TIE))
     ends = follows if tolerance_us is None else F.least(follows, F.col(AT) + F.lit(tolerance_us + 1))
-    return rights.select(*keys, F.col(AT).alias(FROM), ends.alias(UNTIL), THEIRS).where(
+    stays = rights.select(*keys, F.col(AT).alias(FROM), ends.alias(UNTIL), THEIRS).where(
         F.col(UNTIL).isNull() | (F.col(UNTIL) > F.col(FROM))
     )
+    low, high, count = F.min(FROM).over(each), F.max(FROM).over(each), F.count("*").over(each)
+    spanned = stays.withColumns({LOW: low, "high_us__": high, LAST: count})
+    return spanned.withColumn(WIDTH, F.expr(f"GREATEST((high_us__ - {LOW}) DIV {LAST}, 1)"))
 
 
-def _spans(stays: DataFrame, keys: Sequence[str]) -> DataFrame:
-    """Of each key: when its first right row is, how wide a bucket is, and which bucket is the last and has no end."""
-    width = F.expr(f"GREATEST((MAX({FROM}) - MIN({FROM})) DIV COUNT(*), 1)")
-    return stays.groupBy(*keys).agg(F.min(FROM).alias(LOW), width.alias(WIDTH), F.count("*").alias(LAST))
-
-
-def _in_buckets(stays: DataFrame, spans: DataFrame, keys: Sequence[str]) -> DataFrame:
-    """Each interval once for every bucket it reaches into."""
-    first, last = _bucket(stays[FROM], spans), _bucket(stays[UNTIL] - 1, spans)
-    return stays.join(F.broadcast(spans), _same(stays, keys, spans, keys)).select(
-        *(stays[key] for key in keys), stays[FROM], stays[UNTIL], stays[THEIRS],
-        F.explode(F.sequence(first, last)).alias(BUCKET),
-    )  # fmt: skip
-
-
-def _bucket(instant: Column, spans: DataFrame) -> Column:
+def _bucket(instant: Column) -> Column:
     """The bucket of an instant; the last one where there is none, as for the end of what still holds."""
-    return F.coalesce(F.least(F.floor((instant - spans[LOW]) / spans[WIDTH]), spans[LAST]), spans[LAST])
+    bucket = F.floor((instant - F.col(LOW)) / F.col(WIDTH))
+    return F.coalesce(F.least(bucket, F.col(LAST)), F.col(LAST))
 
 
-def _same(one: DataFrame, names: Sequence[str], other: DataFrame, keys: Sequence[str]) -> Column:
-    """The same key, NULL for NULL."""
-    same = F.lit(True)
-    for name, key in zip(names, keys, strict=True):
-        same &= one[name].eqNullSafe(other[key])
-    return same
-
-
-def _is_light(holding: DataFrame, keys: Sequence[str]) -> bool:
+def _is_light(in_buckets: DataFrame, keys: Sequence[str]) -> bool:
     """Whether every executor may hold the intervals, and no bucket is crowded."""
-    counts = holding.groupBy(*keys, BUCKET).agg(F.count("*").alias("rows"))
+    counts = in_buckets.groupBy(*keys, BUCKET).agg(F.count("*").alias("rows"))
     rows, most = counts.agg(F.sum("rows"), F.max("rows")).collect()[0]
     return (rows or 0) <= BROADCAST_ROWS and (most or 0) <= CROWD
 
 
 def _by_buckets(
-    left: DataFrame, left_at: str, by: Sequence[str], holding: DataFrame, spans: DataFrame
+    lefts: DataFrame, by: Sequence[str], keys: Sequence[str], spans: DataFrame, in_buckets: DataFrame
 ) -> DataFrame:  # fmt: skip
-    keys = _keys(by)
-    lefts = left.withColumn(AT, F.unix_micros(left_at))
-    bucket = F.when(lefts[AT] >= spans[LOW], _bucket(lefts[AT], spans))
-    placed = lefts.join(F.broadcast(spans), _same(lefts, by, spans, keys), "left").select(
-        *(lefts[name] for name in lefts.columns), bucket.alias(BUCKET)
-    )
-    holds = (
-        _same(placed, by, holding, keys)
-        & (placed[BUCKET] == holding[BUCKET])
-        & (holding[FROM] <= placed[AT])
-        & (holding[UNTIL].isNull() | (placed[AT] < holding[UNTIL]))
-    )
-    return placed.join(F.broadcast(holding), holds, "left").drop(*keys)
+    same = [F.col(f"l.{name}").eqNullSafe(F.col(f"r.{key}")) for name, key in zip(by, keys, strict=True)]
+    bucket = F.when(F.col(AT) >= F.col(LOW), _bucket(F.col(AT))).alias("at_bucket__")
+    placed = lefts.alias("l").join(F.broadcast(spans).alias("r"), same, "left").select("l.*", bucket)
+    holds = [
+        *same,
+        F.col("at_bucket__") == F.col(BUCKET),
+        F.col(FROM) <= F.col(AT),
+        F.col(UNTIL).isNull() | (F.col(AT) < F.col(UNTIL)),
+    ]
+    return placed.alias("l").join(F.broadcast(in_buckets).alias("r"), holds, "left").select("l.*", FROM, THEIRS)
 
 
 def _by_sorting(
-    left: DataFrame, left_at: str, by: Sequence[str], rights: DataFrame, tolerance_us: int | None
+    left: DataFrame, left_at: str, by: Sequence[str], keys: Sequence[str], rights: DataFrame, tolerance_us: int | None
 ) -> DataFrame:  # fmt: skip
-    keys = _keys(by)
     lefts = left.select(
         *(F.col(name).alias(key) for name, key in zip(by, keys, strict=True)),
         F.unix_micros(left_at).alias(AT), F.struct(*left.columns).alias(MINE), F.lit(1).alias(SIDE),
