@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.stateful_processor import StatefulProcessor
 from pyspark.sql.types import StructType
 
+from lakehouse.as_of_batch import newest_of
 from lakehouse.errors import TickhouseError
 
 if TYPE_CHECKING:
@@ -78,10 +79,15 @@ def with_newest(left: DataFrame, right: DataFrame, how: Matching, *, take: Seque
             "as-of join: one side is a stream and the other is not. Nothing was joined. Read both as streams, or join "
             "inside the batch writer of the stream."
         )
+    if not left.isStreaming:
+        return newest_of(
+            left, right, how.by, left_at=how.left_at, right_at=how.right_at, tie=how.tie,
+            tolerance_us=how.tolerance_us, take=take, age=age,
+        )  # fmt: skip
     sides = _side(left, how, LEFT, how.left_at, None, left.columns).unionByName(
         _side(right, how, RIGHT, how.right_at, how.tie, take)
     )
-    found = _found_in_stream(sides, how) if left.isStreaming else _found_in_batch(sides, how)
+    found = _found_in_stream(sides, how)
     mine = F.from_json(ROW, left.schema, FROM_JSON)
     theirs = F.from_json(FOUND, StructType([right.schema[name] for name in take]), FROM_JSON)
     return found.select(mine.alias("mine"), theirs.alias("theirs"), F.expr(f"{AGE} DIV 1000").alias(age)).select(
@@ -101,17 +107,6 @@ def _side(
         place.alias(TIE),
         F.to_json(F.struct(*columns), AS_JSON).alias(ROW),
     )
-
-
-def _found_in_batch(sides: DataFrame, how: Matching) -> DataFrame:
-    so_far = (
-        Window.partitionBy(*how.by).orderBy(AT, SIDE, TIE).rowsBetween(Window.unboundedPreceding, Window.currentRow)
-    )
-    right = F.when(F.col(SIDE) == RIGHT, F.struct(AT, ROW))
-    joined = sides.withColumn("right__", F.last(right, ignorenulls=True).over(so_far)).where(F.col(SIDE) == LEFT)
-    age = F.col(AT) - F.col(f"right__.{AT}")
-    is_fresh = F.lit(True) if how.tolerance_us is None else age <= how.tolerance_us
-    return joined.select(ROW, F.when(is_fresh, F.col(f"right__.{ROW}")).alias(FOUND), F.when(is_fresh, age).alias(AGE))
 
 
 def _found_in_stream(sides: DataFrame, how: Matching) -> DataFrame:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
+from lakehouse import as_of_batch
 from lakehouse.as_of import Matching, with_newest
 from lakehouse.errors import TickhouseError
 
@@ -72,6 +73,65 @@ def test_a_batch_join_is_merge_asof(spark: SparkSession, tolerance: timedelta | 
 
     assert joined.columns == ["symbol", "traded_at", "ord", "price", *TAKEN, "age_ms"]
     assert answers(joined) == by_pandas(trades, quotes, tolerance)
+
+
+def many_shapes(seed: int, keys: int) -> tuple[Rows, Rows]:
+    """As many small cases as there are keys, one of them NULL: crowded, sparse, at equal instants, before and after
+    each other, empty on either side, without an instant.
+    """
+    dice = random.Random(seed)
+    trades: Rows = []
+    quotes: Rows = []
+    for number in range(keys):
+        key, reach = None if number == 0 else f"K{number}", dice.choice((1, 3, 50, 10**6, 10**10))
+        for _ in range(dice.choice((0, 1, 5, 12))):
+            at = None if dice.random() < 0.05 else OPENS + dice.randrange(reach) * MICRO
+            quotes.append((key, at, len(quotes), Decimal(len(quotes)).scaleb(-6), None))
+        for _ in range(dice.choice((0, 1, 5, 12))):
+            at = None if dice.random() < 0.05 else OPENS + dice.randrange(2 * reach) * MICRO
+            trades.append((key, at, len(trades), Decimal(1)))
+    dice.shuffle(quotes)
+    return trades, quotes
+
+
+def by_hand(trades: Rows, quotes: Rows, tolerance: timedelta | None) -> list[tuple[object, ...]]:
+    """The definition, row by row."""
+    found = []
+    for key, at, number, price in trades:
+        there = [
+            (quoted, rank, bid)
+            for other, quoted, rank, bid, _ in quotes
+            if other == key and at is not None and quoted is not None and quoted <= at
+        ]
+        newest = max(there, default=None)
+        if newest and tolerance is not None and at - newest[0] > tolerance:
+            newest = None
+        found.append((number, price, newest and newest[2], newest and (at - newest[0]) // timedelta(milliseconds=1)))
+    return sorted(found)
+
+
+@pytest.mark.parametrize("crowd", [as_of_batch.CROWD, 3, 0])
+@pytest.mark.parametrize("tolerance", [None, timedelta(milliseconds=2)])
+def test_a_batch_join_of_any_shape_is_its_definition_by_buckets_and_by_sorting(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch, crowd: int, tolerance: timedelta | None
+) -> None:
+    monkeypatch.setattr(as_of_batch, "CROWD", crowd)
+    trades, quotes = many_shapes(crowd, 120)
+
+    joined = with_newest(
+        spark.createDataFrame(trades, TRADES), spark.createDataFrame(quotes, QUOTES),
+        replace(HOW, tolerance=tolerance), take=TAKEN, age="age_ms",
+    )  # fmt: skip
+
+    assert answers(joined) == by_hand(trades, quotes, tolerance)
+
+
+def test_a_small_right_side_moves_no_left_row(spark: SparkSession) -> None:
+    trades, quotes = (spark.createDataFrame(rows, ddl) for rows, ddl in zip(feeds(4), (TRADES, QUOTES), strict=True))
+
+    joined = with_newest(trades.repartition(3), quotes, HOW, take=TAKEN, age="age_ms")
+
+    assert joined.rdd.getNumPartitions() == 3
 
 
 def streamed(spark: SparkSession, root: Path, rows: Rows, ddl: str) -> DataFrame:
