@@ -43,7 +43,7 @@ class _Entries:
 
     def refuse(self, reason: str, place: str, found: object) -> None:
         """Note a part that holds no entries."""
-        self.refusals.append(Refusal(reason, place, shortened(found)))
+        self.refusals.append(Refusal(reason, place.encode(errors="backslashreplace").decode(), shortened(found)))
 
 
 def facts_of(document: bytes, *, fetched_at: datetime) -> ParsedFacts:

@@ -192,6 +192,15 @@ def test_the_data_sets_settle_what_they_state_and_speak_for_a_clock() -> None:
     assert alone == [(datetime(2024, 3, 12, 16, 1, tzinfo=UTC), "datasets")]  # the minute is over
 
 
+def test_where_both_agree_the_text_gives_the_second_and_an_hour_that_came_twice_is_its_later_one() -> None:
+    to_the_second = {**noon(12), "accepted_text": "2024-03-12T16:00:41.000Z"}
+    to_the_minute = {**noon(12), "accepted_text": "2024-03-12 12:00:00.0"}
+    twice = {**noon(12), "accepted_text": "2024-11-03 01:30:10.0"}
+
+    assert answers(to_the_second, to_the_minute) == [(datetime(2024, 3, 12, 16, 0, 41, tzinfo=UTC), "datasets")]
+    assert answers(twice) == [(datetime(2024, 11, 3, 6, 30, 10, tzinfo=UTC), "datasets")]
+
+
 def test_what_the_sec_makes_proves_nothing() -> None:
     letter = {**surely(14, UTC_TIME), "accession": "0000000000-24-000014", "form": "UPLOAD"}
 

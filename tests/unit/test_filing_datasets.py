@@ -6,6 +6,7 @@ import gzip
 import io
 import zipfile
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from lakehouse.errors import DocumentError
 from lakehouse.filings import datasets
@@ -76,6 +79,16 @@ def test_both_schemas_give_the_consolidated_values_and_count_the_rest(num: str, 
         "num.txt: coreg": 1, "num.txt: value_missing": 1, "num.txt: month_end_malformed": 1,
         "num.txt: value_malformed": 2, "num.txt: line_malformed": 1, "sub.txt: accession_malformed": 1,
     } | ({"num.txt: segments": segments} if segments else {})  # fmt: skip
+
+
+@given(st.decimals(places=4, min_value=-(10**11), max_value=10**11))
+@settings(max_examples=40)
+@example(Decimal("9007199254740992.0000"))
+@example(Decimal("1E+15"))
+def test_a_value_is_read_as_it_is_written(value: Decimal) -> None:
+    found = parsed(archive(with_segments().replace("-9.0800", str(value))))
+
+    assert found.values["value"].to_pylist() == [47_501_000_000.0, float(value)]
 
 
 def test_submissions_keep_their_eastern_text_and_become_filings() -> None:

@@ -120,6 +120,17 @@ def test_of_two_versions_known_at_once_the_higher_accession_counts() -> None:
     assert first["known_from"] == first["known_to"] == second["known_from"]
 
 
+def test_of_two_filings_with_one_accession_the_one_known_later_counts() -> None:
+    known = [datetime(2024, 3, day, tzinfo=UTC) for day in (5, 7, 6)]
+    filings = pa.Table.from_pylist(
+        [{"accession": "0000000001-24-000001", "known_from": one, "known_basis": "hours"} for one in known], FILINGS
+    )
+
+    (version,) = one_version(fact("Assets", 1, 5.0, filed=4), filings=filings)
+
+    assert (version["known_from"], version["known_basis"]) == (known[1], "hours")
+
+
 def test_of_two_documents_that_disagree_the_one_fetched_later_counts() -> None:
     old, new = companyfacts([fact("Assets", 1, 5.0, filed=4)]), companyfacts([fact("Assets", 1, 6.0, filed=4)])
 
