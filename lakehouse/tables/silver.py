@@ -177,60 +177,10 @@ CORPORATE_ACTIONS = Table(
 )
 
 
-FILINGS = Table(
-    layer=Layer.SILVER,
-    name="filings",
-    owner="build_facts",
-    comment="One filing of one filer, as the SEC accepted it.",
-    columns=(
-        Column("accession", "string", "Accession number", nullable=False),
-        Column("cik", "bigint", "SEC filer number", nullable=False),
-        Column("form", "string", "Form type, such as 10-K or 8-K/A", nullable=False),
-        Column("filed_date", "date", "Filing date the SEC states; may be the day after acceptance", nullable=False),
-        Column("accepted_text", "string", "Acceptance time as the source writes it, NULL where it has none"),
-        Column("known_from", "timestamp", "Acceptance instant, UTC, as far as evidence goes", nullable=False),
-        Column("known_basis", "string", "What settled known_from, see docs/filings.md", nullable=False),
-        Column("report_date", "date", "End of the period it reports on, NULL where it reports on none"),
-        Column("primary_document", "string", "File name of its main document"),
-        Column("items", "string", "Items of an 8-K, comma separated"),
-        Column("is_amendment", "boolean", "It amends an earlier filing", nullable=False),
-        Column("fetched_at", "timestamp", "When we first had it, UTC", nullable=False),
-    ),
-    key=("accession",),
-    cluster_by=("cik",),
-)
-
-FACTS = Table(
-    layer=Layer.SILVER,
-    name="facts",
-    owner="build_facts",
-    comment="One version of one reported fact: what a filing said of a concept and period, and from when until when.",
-    columns=(
-        Column("cik", "bigint", "SEC filer number", nullable=False),
-        Column("concept", "string", "Taxonomy and tag, such as us-gaap:Assets", nullable=False),
-        Column("unit", "string", "USD, shares, USD/shares, ...", nullable=False),
-        Column("period_start", "date", "First day of the period, NULL for an instant"),
-        Column("period_end", "date", "Last day of the period, or the instant's day", nullable=False),
-        Column("days", "int", "Days of the period, 0 for an instant", nullable=False),
-        Column("accession", "string", "Filing that says so", nullable=False),
-        Column("value", "double", "A number of at most 15 digits, which a double holds", nullable=False),
-        Column("form", "string", "Form type of that filing", nullable=False),
-        Column("filed_date", "date", "Filing date of that filing", nullable=False),
-        Column("fiscal_year", "int", "Fiscal year of the filing, not of the fact"),
-        Column("fiscal_period", "string", "Fiscal period of the filing, not of the fact"),
-        Column("origin", "string", "companyfacts or datasets", nullable=False),
-        Column("known_from", "timestamp", "From when the market knew this version, UTC", nullable=False),
-        Column("known_basis", "string", "What settled known_from, as in silver.filings", nullable=False),
-        Column("known_to", "timestamp", "When a newer version became known, NULL while it is the newest"),
-        Column("fetched_at", "timestamp", "When we first had it, UTC", nullable=False),
-    ),
-    key=("cik", "concept", "unit", "period_end", "days", "accession"),
-    cluster_by=("cik",),
-    checks={
-        "value_is_a_number": "NOT isnan(value) AND abs(value) < 1e300",
-        "period_has_its_days": "days = coalesce(datediff(period_end, period_start) + 1, 0)",
-        "known_is_ordered": "known_to IS NULL OR known_to >= known_from",
-    },
+_READ_FROM = (
+    Column("fetched_at", "timestamp", "When we first had it, UTC", nullable=False),
+    Column("revised_at", "timestamp", "When the document was fetched that says what this row says", nullable=False),
+    Column("document_hash", "string", "Content hash of that document in bronze", nullable=False),
 )
 
 NEWS = Table(
@@ -244,10 +194,51 @@ NEWS = Table(
         Column("known_from", "timestamp", "When it was published, UTC", nullable=False),
         Column("headline", "string", "Its headline"),
         Column("sentiment", "double", "From -1 (bad) to 1 (good), NULL where it was not judged"),
-        Column("fetched_at", "timestamp", "When we first had it, UTC", nullable=False),
+        Column("publisher", "string", "Who published it, as the source writes it"),
+        Column("url", "string", "Where it can be read"),
+        Column("summary", "string", "What it says in short, as the source gives it"),
+        Column("source", "string", "Who gave us the article", nullable=False),
+        *_READ_FROM,
     ),
     key=("article_id", "symbol"),
+    version="revised_at",
     checks={"sentiment_is_in_range": "sentiment IS NULL OR (sentiment >= -1 AND sentiment <= 1)"},
 )
 
-TABLES = (TRADES, QUOTES, QUARANTINE, SESSIONS, INSTRUMENTS, CORPORATE_ACTIONS, FILINGS, FACTS, NEWS)
+OPINIONS = Table(
+    layer=Layer.SILVER,
+    name="opinions",
+    owner="collect_opinions",
+    comment="One figure of what others think of one symbol: a count of analysts, a target, a grade, a sentiment.",
+    columns=(
+        Column("opinion_id", "string", "Source, symbol, kind, firm, period, measure and known_from", nullable=False),
+        Column("source", "string", "Who gave it to us", nullable=False),
+        Column("symbol", "string", "Ticker it is about", nullable=False),
+        Column(
+            "kind", "string", "recommendation, price_target, grade, eps_estimate, sentiment or mentions", nullable=False
+        ),
+        Column("firm", "string", "Whose opinion it is; NULL where it is of many"),
+        Column("period", "date", "Month, fiscal period or day it is about, as the source dates it", nullable=False),
+        Column("measure", "string", "What the value is, such as strong_buy, target_mean or mentions", nullable=False),
+        Column("value", "double", "The figure; NULL where the source has only words that we have no number for"),
+        Column("label", "string", "The source's own words, such as Overweight; NULL where it gives a number"),
+        Column("known_from", "timestamp", "From when a reader could have known it, UTC", nullable=False),
+        Column(
+            "known_basis",
+            "string",
+            "stated: the source gives the instant; stated_day: only the day, whose end in New York counts; "
+            "fetched: no time at all, so it counts from when we had it",
+            nullable=False,
+        ),
+        *_READ_FROM,
+    ),
+    key=("opinion_id",),
+    version="revised_at",
+    cluster_by=("symbol",),
+    checks={
+        "says_something": "(value IS NOT NULL AND NOT isnan(value)) OR (value IS NULL AND label IS NOT NULL)",
+        "basis_is_known": "known_basis IN ('stated', 'stated_day', 'fetched')",
+    },
+)
+
+TABLES = (TRADES, QUOTES, QUARANTINE, SESSIONS, INSTRUMENTS, CORPORATE_ACTIONS, NEWS, OPINIONS)
