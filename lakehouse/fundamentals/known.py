@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -55,7 +55,6 @@ class _Read:
 
 def known_at(inputs: pa.Table, sessions: Sessions, splits: Splits, texts: Texts) -> Known:
     """Every input as known at each session, by INPUTS of one company in order of time."""
-    inputs = inputs.combine_chunks()
     at = np.searchsorted(microseconds(inputs["known_from"]), sessions.as_of_us, side="right") - 1
     known = Known({}, {})
     for one in INPUTS:
@@ -104,39 +103,45 @@ def days_since_filing(inputs: pa.Table, sessions: Sessions, texts: Texts) -> Amo
 
 
 def _read(one: Input, inputs: pa.Table, at: Longs, texts: Texts) -> _Read:
-    end, newest_end = (day_numbers(inputs[f"{name}_period_end"]) for name in (one.name, one.newest))
+    """One input at sessions, by the place of the row of INPUTS that was the newest at each; -1 where there was none."""
+
+    def sampled(part: str, before_all: int) -> Longs:
+        column = inputs[part]
+        numbers = microseconds(column) if pa.types.is_timestamp(column.type) else day_numbers(column)
+        return np.append(numbers, np.int64(before_all))[at]
+
+    values, reasons, currency = _told(one, inputs, texts)
+    newest_end = sampled(f"{one.newest}_period_end", NO_DAY)
+    is_of_no_period = (newest_end == NO_DAY) | (one.kind == SHARES)  # shares are counted when the cover is written
+    amount = Amount(
+        one.name,
+        values=np.append(values, np.nan)[at],
+        known_us=sampled(f"{one.name}_known_from", SINCE_EVER),
+        reasons=np.append(reasons, np.int32(texts.code(f"missing:{one.name}")))[at],
+        currency=np.append(currency, np.int32(NOTHING))[at],
+        period=np.where(is_of_no_period, NO_PERIOD, newest_end),
+        texts=texts,
+    )
+    return _Read(
+        amount, sampled(f"{one.name}_filed_date", NO_DAY), sampled(f"{one.name}_period_end", NO_DAY), newest_end
+    )
+
+
+def _told(one: Input, inputs: pa.Table, texts: Texts) -> tuple[Doubles, Codes, Codes]:
+    """The value, the reason why there is none, and the currency of one input in each row of INPUTS."""
+    values = doubles(inputs[one.name])
     units, unit_texts = coded(inputs[f"{one.name}_unit"])
     codes, code_texts = coded(inputs[f"{one.name}_reason"])
     currencies = [_currency(one, unit, texts) for unit in unit_texts]
     currency = np.array([*(code or NOTHING for code in currencies), NOTHING], np.int32)[units]
-    reasons = _coded_as(codes, code_texts, lambda code: texts.code(f"{code}:{one.name}"))
+    reasons = np.array([*(texts.code(f"{code}:{one.name}") for code in code_texts), NOTHING], np.int32)[codes]
     is_odd = np.array([*(code is None for code in currencies), True])[units]
-    reasons = np.where((reasons == NOTHING) & is_odd, texts.code(f"unit:{one.name}"), reasons)
-    values = doubles(inputs[one.name])
-    is_missing = (end == NO_DAY) | ((reasons == NOTHING) & ~np.isfinite(values))
-    reasons = np.where(is_missing, texts.code(f"missing:{one.name}"), reasons)
-    values = np.where(reasons == NOTHING, values, np.nan)
-
-    def sampled(column: Longs, before_all: int) -> Longs:
-        return np.append(column, np.int64(before_all))[at]
-
-    newest = sampled(newest_end, NO_DAY)
-    amount = Amount(
-        one.name,
-        values=np.append(values, np.nan)[at],
-        known_us=sampled(microseconds(inputs[f"{one.name}_known_from"]), SINCE_EVER),
-        reasons=np.append(reasons, np.int32(texts.code(f"missing:{one.name}")))[at].astype(np.int32),
-        currency=np.append(currency, np.int32(NOTHING))[at],
-        period=np.full(len(at), NO_PERIOD) if one.kind == SHARES else np.where(newest == NO_DAY, NO_PERIOD, newest),
-        texts=texts,
-    )
-    filed = sampled(day_numbers(inputs[f"{one.name}_filed_date"]), NO_DAY)
-    return _Read(amount, filed, sampled(end, NO_DAY), newest)
-
-
-def _coded_as(codes: Codes, found: list[str], code_of: Callable[[str], int]) -> Codes:
-    """Places in a list of texts as other numbers; NOTHING for NULL, which is place -1."""
-    return np.array([*(code_of(text) for text in found), NOTHING], np.int32)[codes]
+    is_missing = day_numbers(inputs[f"{one.name}_period_end"]) == NO_DAY
+    is_no_count = (one.kind == SHARES) & (values <= 0.0)
+    refusals = {"missing": is_missing | ~np.isfinite(values), "unit": is_odd, "no_shares": is_no_count}
+    for code, where in refusals.items():
+        reasons = np.where((reasons == NOTHING) & where, np.int32(texts.code(f"{code}:{one.name}")), reasons)
+    return np.where(reasons == NOTHING, values, np.nan), reasons, currency
 
 
 def _currency(one: Input, unit: str, texts: Texts) -> int | None:

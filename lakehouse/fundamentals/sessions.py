@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lakehouse.fundamentals.amounts import NO_PERIOD, Amount, Texts
+from lakehouse.fundamentals.amounts import NO_PERIOD, Amount, Mask, Texts
 from lakehouse.fundamentals.arrays import (
     DAY,
     INSTANT,
@@ -22,17 +22,17 @@ from lakehouse.fundamentals.arrays import (
     nullable_days,
     nullable_instants,
 )
-from lakehouse.fundamentals.known import Known, Sessions, constant, days_since_filing, known_at, price_of
+from lakehouse.fundamentals.known import Sessions, constant, days_since_filing, known_at, price_of
 from lakehouse.fundamentals.measures import MEASURES
 from lakehouse.fundamentals.opinion_measures import Opinions, opinion_amounts
 from lakehouse.fundamentals.per_share import SPLITS_SCHEMA, Splits, splits_of
-from lakehouse.fundamentals.steps import SIGNALS, STEPS
+from lakehouse.fundamentals.steps import SIGNALS, STEPS, Measure
 
 CLOSES_SCHEMA = pa.schema([("session_date", DAY), ("as_of", INSTANT), ("close", pa.float64()), ("known_from", INSTANT)])
 FUNDAMENTALS_SCHEMA = pa.schema(
     [("session_date", DAY), ("as_of", INSTANT), ("close", pa.float64()), ("period_end", DAY), ("currency", pa.string())]
     + [column for one in MEASURES for column in ((one.name, pa.float64()), (f"{one.name}_known_from", INSTANT))]
-    + [("piotroski_signals", pa.string()), ("taken_as_zero", pa.string()), ("reasons", pa.string())]
+    + [(name, pa.string()) for name in ("piotroski_signals", "taken_as_zero", "stand_ins", "reasons")]
 )
 DECLARED = {one.name: one for one in (*STEPS, *MEASURES)}
 
@@ -50,21 +50,23 @@ class Company:
 def fundamentals_of(inputs: pa.Table, closes: pa.Table, company: Company) -> pa.Table:
     """One row for each row of closes, in order of time, with every measure as known at its instant `as_of`.
 
-    `inputs` are rows of INPUTS of one company in order; `closes` hold the raw close and since when it is known.
+    `inputs` are rows of INPUTS of one company; `closes` hold the raw close and since when it is known. In any order.
     """
-    sessions = _sessions_of(closes)
+    inputs, sessions = inputs.sort_by("known_from").combine_chunks(), _sessions_of(closes)
     texts = Texts(company.price_currency)
     with np.errstate(all="ignore"):  # what is no number is refused where it comes up
         known = known_at(inputs, sessions, company.splits, texts)
         amounts = {**known.amounts, **_about(inputs, sessions, company, texts)}
         measured = [_measured(one.name, amounts) for one in MEASURES]
         signals = [_measured(name, amounts) for name in SIGNALS]
+        stand_ins = {one.name: _stands_in(one, amounts) for one in DECLARED.values() if one.reported_by}
     columns = _about_rows(sessions, amounts["close"], amounts["total_assets"])
     for amount in measured:
         columns[amount.name] = nullable(amount.values, amount.has_value)
         columns[f"{amount.name}_known_from"] = nullable_instants(amount.known_us, amount.has_value)
     columns["piotroski_signals"] = _signals_as_text(signals)
-    columns["taken_as_zero"] = _zeros_as_text(known)
+    columns["taken_as_zero"] = _names_as_text(known.taken_as_zero)
+    columns["stand_ins"] = _names_as_text(stand_ins)
     columns["reasons"] = _reasons_as_text(measured, texts)
     return pa.Table.from_arrays([columns[name] for name in FUNDAMENTALS_SCHEMA.names], schema=FUNDAMENTALS_SCHEMA)
 
@@ -101,6 +103,13 @@ def _measured(name: str, amounts: dict[str, Amount]) -> Amount:
     return amounts[name]
 
 
+def _stands_in(one: Measure, amounts: dict[str, Amount]) -> Mask:
+    """Where a measure or step has a value, but not one that was reported."""
+    is_reported = np.any([amounts[name].has_value for name in one.reported_by], axis=0)
+    found: Mask = _measured(one.name, amounts).has_value & ~is_reported
+    return found
+
+
 def _about_rows(sessions: Sessions, close: Amount, assets: Amount) -> dict[str, Any]:
     """The columns that say which session and which statements a row is about."""
     texts, has_statements = assets.texts, assets.has_value & (assets.period != NO_PERIOD)
@@ -135,14 +144,14 @@ def _signals_as_text(signals: list[Amount]) -> pa.Array:
     return _by_run(told, said)
 
 
-def _zeros_as_text(known: Known) -> pa.Array:
-    """JSON for each session: the inputs that count as zero because the statements have no line for them."""
-    names = list(known.taken_as_zero)
+def _names_as_text(holds: Mapping[str, Mask]) -> pa.Array:
+    """JSON for each session: the names of which something holds there."""
+    names = list(holds)
 
     def said(row: list[bool]) -> str:
-        return json.dumps([name for name, is_zero in zip(names, row, strict=True) if is_zero])
+        return json.dumps([name for name, is_so in zip(names, row, strict=True) if is_so])
 
-    return _by_run(np.column_stack(list(known.taken_as_zero.values())), said)
+    return _by_run(np.column_stack(list(holds.values())), said)
 
 
 def _by_run(rows: NDArray[Any], said: Callable[[list[Any]], str | None]) -> pa.Array:

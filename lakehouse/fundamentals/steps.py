@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 class Measure:
     """One measure: its column, what a value means, what it is made of and how.
 
-    `above_zero` names, for some of what it uses, the reason why there is no value where that is zero or below.
+    `above_zero` names, for some of what it uses, the reason why there is no value where that is zero or below. A value
+    is a stand-in where none of `reported_by` has one; without any there are no stand-ins.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Measure:
     uses: tuple[str, ...]
     formula: Callable[..., Amount]
     above_zero: Mapping[str, str] = field(default_factory=dict)
+    reported_by: tuple[str, ...] = ()
 
     @property
     def meaning(self) -> str:
@@ -74,9 +76,13 @@ def share_change(counted: Amount, counted_before: Amount, weighted: Amount, weig
     return change(counted, counted_before).or_else(change(weighted, weighted_before))
 
 
-def earnings_per_share(trailing: Amount, year: Amount, income: Amount, shares: Amount) -> Amount:
-    """As reported for the year where the twelve months are one: the sum of its quarters is rounded four times."""
-    return per_share(trailing, income, shares).replaced_by(year.ending_with(trailing))
+def earnings_per_share(trailing: Amount, year: Amount, income: Amount, weighted: Amount, counted: Amount) -> Amount:
+    """As reported for the year where the twelve months are one: the sum of its quarters is rounded four times.
+
+    Income over shares stands in where nothing is reported: filers with several classes of shares report each by itself.
+    """
+    reported = trailing.replaced_by(year.ending_with(trailing))
+    return reported.or_else(income / weighted).or_else(income / counted)
 
 
 def _capital(equity: Amount, debt: Amount, cash: Amount, investments: Amount) -> Amount:
@@ -100,7 +106,8 @@ STEPS: tuple[Measure, ...] = (
     Measure(
         "eps_year_ago", "Earnings per share a year ago",
         ("eps_diluted_ttm_year_ago", "eps_diluted_year_year_ago", "net_income_ttm_year_ago",
-         "shares_diluted_quarter_year_ago"), earnings_per_share,
+         "shares_diluted_quarter_year_ago", "shares_outstanding_year_ago"), earnings_per_share,
+        reported_by=("eps_diluted_ttm_year_ago", "eps_diluted_year_year_ago"),
     ),
     Measure(
         "working_capital", "Current assets less current liabilities", ("current_assets", "current_liabilities"),

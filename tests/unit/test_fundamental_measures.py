@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from datetime import date
 
 import numpy as np
@@ -112,6 +114,7 @@ def test_a_row_names_its_statements_and_since_when_each_measure_is_known(apple_r
     assert apple_row["gross_margin_known_from"] == at("2013-10-30T20:30")
     assert apple_row["pe_known_from"] == at("2013-10-31T20:00")  # the close is the last thing it uses
     assert apple_row["peg_known_from"] is None
+    assert (json.loads(apple_row["stand_ins"]), json.loads(apple_row["taken_as_zero"])) == ([], ["minority_interest"])
 
 
 def test_piotroski_keeps_each_of_its_signals(apple_row: Row) -> None:
@@ -139,7 +142,8 @@ def test_piotroski_keeps_each_of_its_signals(apple_row: Row) -> None:
         ({"current_liabilities": 0.0}, {"current_ratio": "zero:current_liabilities"}),
         ({"total_liabilities": 0.0}, {"altman_z": "zero:total_liabilities", "altman_z2": "zero:total_liabilities"}),
         ({"pretax_income": 0.0}, {"roic": "zero:pretax_income_ttm"}),
-        ({"shares_outstanding": 0.0}, {"shares": "no_shares", "market_value": "no_shares", "pb": "no_shares"}),
+        ({"shares_outstanding": 0.0}, dict.fromkeys(("shares", "market_value", "pb"), "no_shares:shares_outstanding")),
+        ({"shares_outstanding": -1.0}, {"share_change": "no_shares:shares_outstanding"}),
         ({"total_assets": -176_064.0}, {"roa": "no_assets", "accruals": "no_assets"}),
         ({"revenue": 1e308, "total_assets": 1e-10}, {"altman_z": "too_large:revenue"}),
     ],
@@ -202,6 +206,7 @@ def test_dividends_paid_stand_in_for_those_per_share() -> None:
     row = one_row(left_out=("dividends_per_share",))
 
     assert row["dividends_per_share"] == pytest.approx(10_564 / 899.738)
+    assert json.loads(row["stand_ins"]) == ["dividends_per_share"]
 
 
 def test_earnings_per_share_are_those_of_the_year_where_the_twelve_months_are_one() -> None:
@@ -225,7 +230,18 @@ def test_earnings_per_share_that_cannot_be_told_are_income_over_diluted_shares()
     row, without = (measured([*rows, *more], [closed("2013-10-31", CLOSE)])[0] for more in ([weighted], []))
 
     assert row["eps"] == pytest.approx(37_037 / 909.0)
-    assert (without["eps"], reasons(without)["eps"]) == (None, "missing_quarter:eps_diluted_ttm")
+    assert without["eps"] == pytest.approx(37_037 / 899.738)
+    assert json.loads(row["stand_ins"]) == json.loads(without["stand_ins"]) == ["eps_year_ago", "eps"]
+    assert row["pe"] == pytest.approx(CLOSE / (37_037 / 909.0))
+
+
+def test_earnings_per_share_without_shares_have_the_reason_of_what_was_reported() -> None:
+    rows = [row for row in apple() if row["name"] not in ("eps_diluted", "shares_outstanding")]
+    rows.append(told("eps_diluted", "ttm", APPLE_END, None, "2013-10-30", reason="missing_quarter"))
+
+    row = measured(rows, [closed("2013-10-31", CLOSE)])[0]
+
+    assert (row["eps"], reasons(row)["eps"]) == (None, "missing_quarter:eps_diluted_ttm")
 
 
 def test_weighted_shares_stand_in_for_counted_ones_but_are_not_compared_with_them() -> None:
@@ -236,6 +252,7 @@ def test_weighted_shares_stand_in_for_counted_ones_but_are_not_compared_with_the
     row = measured(rows, [closed("2014-10-31", 100.0)])[0]
 
     assert row["shares"] == 909.0
+    assert "shares" in json.loads(row["stand_ins"])
     assert reasons(row)["share_change"] == "stale:shares_outstanding"
 
 
@@ -358,6 +375,14 @@ def test_a_measure_says_in_its_column_where_it_has_no_value() -> None:
 
     assert pe.meaning == f"{pe.comment}; NULL where {REASONS['loss']}"
     assert DECLARED["revenue"].meaning == "Revenue, 12 months"
+
+
+def test_declaring_a_table_of_measures_loads_nothing_heavy() -> None:
+    loaded = "import sys, lakehouse.fundamentals.measures; print({'numpy', 'pyarrow', 'pandas'} & set(sys.modules))"
+
+    said = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
+
+    assert said.stdout.strip() == "set()"
 
 
 def test_values_are_plain_numbers(apple_row: Row) -> None:

@@ -183,6 +183,13 @@ def test_a_line_last_seen_long_ago_is_not_there_any_more() -> None:
     )  # fmt: skip
 
 
+def test_the_order_of_inputs_changes_nothing() -> None:
+    inputs, prices = inputs_of(timeline(apple())), closes([closed("2013-10-01", 1.0), closed("2013-10-31", 2.0)])
+    turned = inputs.take(pa.array(range(inputs.num_rows - 1, -1, -1)))
+
+    assert fundamentals_of(turned, prices, Company("USD")).equals(fundamentals_of(inputs, prices, Company("USD")))
+
+
 def test_rows_come_in_order_of_time_whatever_the_order_of_closes() -> None:
     prices = [closed(f"2013-11-{day:02}", float(day)) for day in (5, 1, 4)]
 
