@@ -19,9 +19,11 @@ COMPANIES = Table(
         Column("tickers", "string", "Its tickers today, comma separated; never a key, see silver.instruments"),
         Column("fiscal_year_end", "string", "Month and day, MMDD"),
         Column("former_names", "string", "JSON: names it no longer carries, with first and last instant"),
-        Column("documents", "string", "SHA-256 over the hashes of all documents that were read", nullable=False),
+        Column("documents", "string", "First 16 digits of the hash of each document read, in order", nullable=False),
         Column("refused", "bigint", "Entries of these documents that became no row", nullable=False),
-        Column("refusals", "string", "JSON: the first of them, with reason, place and what stood there", nullable=False),
+        Column(
+            "refusals", "string", "JSON: the first of them, with reason, place and what stood there", nullable=False
+        ),
         Column("built_at", "timestamp", "When its rows were made, UTC", nullable=False),
     ),
     key=("cik",),
@@ -108,7 +110,7 @@ DATA_SET_VALUES = Table(
     layer=Layer.SILVER,
     name="data_set_values",
     owner="build_facts",
-    comment="One number of a whole consolidated company in a Financial Statement Data Set, to check silver.facts against.",
+    comment="One number of a whole consolidated company in a Data Set; silver.facts are checked against it.",
     columns=(
         Column("accession", "string", "Filing that states it", nullable=False),
         Column("tag", "string", "Tag without its taxonomy", nullable=False),

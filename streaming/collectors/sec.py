@@ -12,14 +12,12 @@ from datetime import date
 from typing import Any
 from urllib.parse import quote
 
+from lakehouse.filings.documents import COMPANY_FACTS, DATA_SET, OLDER_SUBMISSIONS, SUBMISSIONS
 from streaming.collectors.request import Request
 from streaming.collectors.windows import quarters, weekdays
 
 SOURCE = "sec"
-SUBMISSIONS, OLDER_SUBMISSIONS, COMPANY_FACTS = "submissions", "older_submissions", "company_facts"
-FILING_DOCUMENT, DAILY_INDEX, DATA_SET, COMPANY_TICKERS = (
-    "filing_document", "daily_index", "data_set", "company_tickers",
-)  # fmt: skip
+FILING_DOCUMENT, DAILY_INDEX, COMPANY_TICKERS = "filing_document", "daily_index", "company_tickers"
 MAIN_FORMS = ("10-K", "10-KT", "10-Q", "10-QT", "8-K", "20-F")
 FORMS = frozenset(MAIN_FORMS) | {f"{form}/A" for form in MAIN_FORMS}
 
