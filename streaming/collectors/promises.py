@@ -17,7 +17,7 @@ EMPTY, NOT_JSON, ELIDED, HTML_INSTEAD, ERROR_ANSWER, SCHEMA_CHANGED, NOT_A_ZIP =
 )  # fmt: skip
 MENTIONS = "mentions"
 SHOWN = 120
-LEFT_OUT = re.compile(rb"(?:^|[\[{,])\s*\.\.\.\s*(?:$|[\]},])")  # three dots where JSON wants a value
+LEFT_OUT = re.compile(rb"(?:^|[\[{,:])\s*\.\.\.\s*(?:$|[\]},])")  # three dots where JSON wants a value
 HTML = re.compile(rb"^\s*(?:<!doctype html|<html|<head)", re.IGNORECASE)
 ERROR_PAGE = re.compile(rb"<title>[^<]*(?:SEC\.gov \||Access Denied|Error|Unavailable)", re.IGNORECASE)
 FILING_COLUMNS = ("accessionNumber", "filingDate", "reportDate", "acceptanceDateTime", "form", "primaryDocument")

@@ -64,9 +64,9 @@ def day_of(value: object) -> date | None:
 
 def time_of(value: object) -> datetime | None:
     """`2021-05-08 14:00:00`, which sources without a zone mean as UTC."""
-    if not isinstance(value, str):
+    if not isinstance(value, str) or len(value) != len("2021-05-08 14:00:00") or value[10] != " ":
         return None
     try:
-        return datetime.strptime(value, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+        return datetime.fromisoformat(value).replace(tzinfo=UTC)
     except ValueError:
         return None
