@@ -172,7 +172,7 @@ class FeedsSettings(Section):
 class SecSettings(Section):
     """The SEC's servers. They want to know who asks (name and e-mail), and allow 10 requests a second."""
 
-    user_agent: str | None = Field(None, pattern=r"^[ -~]*[^ @]+@[^ @]+\.[^ @]+[ -~]*$")
+    user_agent: str | None = Field(None, pattern=r"^[ -~]*[!-?A-~]+@[!-?A-~]+\.[!-?A-~]+[ -~]*$")
     data: str = Field("https://data.sec.gov", pattern=r"^https?://[^?#]+$")
     archives: str = Field("https://www.sec.gov", pattern=r"^https?://[^?#]+$")
     requests_per_second: float = Field(5.0, gt=0, le=10)
