@@ -88,8 +88,8 @@ def edgar_of(settings: Settings) -> Edgar:
 
 def leads_of(settings: Settings, days: Range, kinds: Sequence[str]) -> Leads:
     """What lists of filings lead to."""
-    edgar, documents = edgar_of(settings), sec.FILING_DOCUMENT in kinds
-    return Leads(LISTS, lambda request, whole: edgar.named_in(request, whole, days.first, documents=documents))
+    edgar, since = edgar_of(settings), days.first if sec.FILING_DOCUMENT in kinds else None
+    return Leads(LISTS, lambda request, whole: edgar.named_in(request, whole, since))
 
 
 def plan(

@@ -86,13 +86,13 @@ class Edgar:
         places = [f"{folder}/{year}q{number}.zip" for year, number in quarters(first, last)]
         return [Request(SOURCE, DATA_SET, place, f"{self._files}/{place}", changes=True) for place in places]
 
-    def named_in(self, request: Request, body: bytes, since: date, *, documents: bool) -> list[Request]:
-        """What a list of filings leads to: older lists, and the filings' main documents where those are wanted."""
+    def named_in(self, request: Request, body: bytes, since: date | None) -> list[Request]:
+        """What a list of filings leads to: older lists, and the main documents of what was filed since a day, if any."""
         if request.kind not in (SUBMISSIONS, OLDER_SUBMISSIONS) or request.cik is None or request.symbol is None:
             return []
         company = Company(request.symbol, request.cik)
         older = self.older_submissions(company, body) if request.kind == SUBMISSIONS else []
-        return older + (self.filing_documents(company, body, since) if documents else [])
+        return older + (self.filing_documents(company, body, since) if since else [])
 
     @property
     def _files(self) -> str:

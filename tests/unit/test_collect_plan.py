@@ -43,7 +43,7 @@ def test_a_company_is_asked_for_by_its_number_in_ten_digits() -> None:
 
 def test_lists_of_older_filings_and_main_documents_follow_from_the_list(listing: bytes) -> None:
     request = EDGAR.submissions(APPLE)
-    found = EDGAR.named_in(request, listing, date(2025, 1, 1), documents=True)
+    found = EDGAR.named_in(request, listing, date(2025, 1, 1))
 
     older, documents = found[0], found[1:]
     assert older.url == "https://data.example/submissions/CIK0000320193-submissions-001.json"
@@ -59,7 +59,7 @@ def test_lists_of_older_filings_and_main_documents_follow_from_the_list(listing:
     assert all(one.url == f"https://files.example/{one.document_id}" for one in documents)
     assert not any(one.changes for one in documents)
     assert any(one.document_id.endswith("/aapl-20250927.htm") for one in documents)
-    assert EDGAR.named_in(request, listing, date(2025, 1, 1), documents=False) == [older]
+    assert EDGAR.named_in(request, listing, None) == [older]
 
 
 def test_an_older_list_is_the_bare_table_and_a_filing_without_a_main_document_is_fetched_whole() -> None:
@@ -69,11 +69,11 @@ def test_an_older_list_is_the_bare_table_and_a_filing_without_a_main_document_is
     }  # fmt: skip
     older = Request("sec", sec.OLDER_SUBMISSIONS, "x", "y", True, "AAPL", 320193)
 
-    (found,) = EDGAR.named_in(older, json.dumps(columns).encode(), date(1994, 1, 1), documents=True)
+    (found,) = EDGAR.named_in(older, json.dumps(columns).encode(), date(1994, 1, 1))
 
     assert found.document_id == "Archives/edgar/data/320193/000032019394000016/0000320193-94-000016.txt"
-    assert EDGAR.named_in(older, json.dumps(columns).encode(), date(1995, 1, 1), documents=True) == []
-    assert EDGAR.named_in(EDGAR.company_facts(APPLE), b"not looked into", date(1994, 1, 1), documents=True) == []
+    assert EDGAR.named_in(older, json.dumps(columns).encode(), date(1995, 1, 1)) == []
+    assert EDGAR.named_in(EDGAR.company_facts(APPLE), b"not looked into", date(1994, 1, 1)) == []
 
 
 def test_foreign_filers_and_transition_reports_count(shared_data: Path) -> None:
@@ -196,7 +196,7 @@ def test_a_dry_run_says_what_is_new_what_is_asked_again_and_what_stored_lists_le
     request, facts = EDGAR.submissions(APPLE), EDGAR.company_facts(APPLE)
     leads = Leads(
         frozenset({sec.SUBMISSIONS}),
-        lambda one, body: EDGAR.named_in(one, body, date(2026, 1, 1), documents=True),
+        lambda one, body: EDGAR.named_in(one, body, date(2026, 1, 1)),
     )  # fmt: skip
     documents = EDGAR.filing_documents(APPLE, listing, date(2026, 1, 1))
     known = Known()

@@ -54,7 +54,7 @@ CLOCK = Ticking()
 
 def leads(edgar: Edgar) -> Leads:
     lists = frozenset({sec.SUBMISSIONS, sec.OLDER_SUBMISSIONS})
-    return Leads(lists, lambda request, body: edgar.named_in(request, body, SINCE, documents=True))
+    return Leads(lists, lambda request, body: edgar.named_in(request, body, SINCE))
 
 
 def collected(
