@@ -87,7 +87,7 @@ class Edgar:
         return [Request(SOURCE, DATA_SET, place, f"{self._files}/{place}", changes=True) for place in places]
 
     def named_in(self, request: Request, body: bytes, since: date | None) -> list[Request]:
-        """What a list of filings leads to: older lists, and the main documents of what was filed since a day, if any."""
+        """What a list of filings leads to: older lists, and the main documents of what was filed since a day."""
         if request.kind not in (SUBMISSIONS, OLDER_SUBMISSIONS) or request.cik is None or request.symbol is None:
             return []
         company = Company(request.symbol, request.cik)
