@@ -240,6 +240,7 @@ def test_a_server_that_wants_us_away_for_hours_is_left_to_the_next_run() -> None
             "Set collectors.sec.user_agent to your name or company and an e-mail address, wait ten minutes",
         ),
         (NO_SUCH_FILE, MISSING, "no such file"),
+        (NO_SUCH_FILE.replace(b"AccessDenied", b"NoSuchKey"), MISSING, "no such file"),
     ],
 )
 def test_the_three_meanings_of_the_secs_403_are_told_apart(body: bytes, outcome: str, words: str, zipped: bool) -> None:
@@ -336,6 +337,27 @@ def test_no_second_ever_holds_more_requests_than_allowed_and_none_comes_while_we
 
     assert [later - earlier for earlier, later in pairwise(polite.asked) if later - earlier < 1 / rate - 1e-6] == []
     assert [at for at in polite.asked for since, until in polite.away if since < at < until - 1e-6] == []
+
+
+def test_who_waits_for_a_turn_waits_on_when_another_thread_is_told_to_stay_away() -> None:
+    time = Time()
+    server = Server("sec", 0.5, sec_refusal, {})
+    polite = Scripted(
+        server, Patience(), clock=fixed_clock(NOW), stopwatch=time.stopwatch, sleep=time.sleep, random=lambda: 0.0
+    )  # fmt: skip
+    polite.start(time, [])
+    polite.get(request())
+
+    def sleep(seconds: float) -> bool:
+        if len(time.slept) == 1:
+            polite._stays_away(50.0)  # another thread, while this one waits for its token
+        return time.sleep(seconds)
+
+    polite._sleep = sleep  # type: ignore[method-assign]
+    polite.get(request())
+
+    assert polite.asked == [1000.0, pytest.approx(1050.0, abs=2.1)]
+    assert polite.asked[1] >= 1050.0
 
 
 def test_threads_share_one_rate() -> None:
