@@ -30,7 +30,8 @@ from streaming.collectors.finnhub import FinnhubRest, Range
 from streaming.collectors.foresee import AGAIN, foresee
 from streaming.collectors.lake_store import LakeStore
 from streaming.collectors.mentions import fetch_mentions, mentions_in_files
-from streaming.collectors.polite import Patience, Polite, Server, finnhub_refusal, sec_refusal
+from streaming.collectors.polite import Patience, Polite, Server
+from streaming.collectors.refusals import finnhub_refusal, sec_refusal
 from streaming.collectors.request import BARRED, DENIED, FAILED, MISSING, STOPPED, UNCHANGED, Known, Request
 from streaming.collectors.values import Read
 
