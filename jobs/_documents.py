@@ -217,7 +217,7 @@ def _figures(report: Report, reads: Mapping[str, Read]) -> dict[str, Any]:
 
 def _lines(report: Report, reads: Mapping[str, Read]) -> Iterator[str]:
     """The first reasons of each kind, and how many more there are."""
-    reasons = {WORDS[name]: told for name, told in report.told.items() if name not in (BARRED, MISSING)}
+    reasons = {WORDS[name]: told for name, told in report.told.items() if name != BARRED}
     for name, read in reads.items():
         reasons[f"{name}, not read"] = read.left_out
         reasons[f"{name}, warning"] = read.warnings

@@ -187,7 +187,7 @@ def fed(lake: Lake, batches: Sequence[Sequence[Document]], bronze: Table, silver
     return before
 
 
-OPINION_DAYS = [opinion(0, 5, 100.0), opinion(1, 6, 100.5), opinion(2, 5, 101.0)]
+OPINION_DAYS = [opinion(0, 5, 100.0), opinion(1, 6, 100.5), opinion(2, 7, 101.0)]
 NEWS_DAYS = [articles(0, (1, "One"), (2, "Two")), articles(1, (2, "Two, corrected")), articles(2, (3, "Three"))]
 
 
