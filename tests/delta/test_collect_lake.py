@@ -41,6 +41,8 @@ from streaming.collectors.values import Read
 from tests.documents_double import APPLE, Library, at_first, real_documents
 from tests.finnhub_double import Refusal, rest_double
 
+pytestmark = pytest.mark.itest
+
 COMPANY = Company("AAPL", 320193)
 TODAY = date(2026, 5, 23)
 DAYS = Range(date(1990, 1, 1), TODAY, TODAY)
