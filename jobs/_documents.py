@@ -30,7 +30,8 @@ from streaming.collectors.finnhub import FinnhubRest, Range
 from streaming.collectors.foresee import AGAIN, foresee
 from streaming.collectors.lake_store import LakeStore
 from streaming.collectors.mentions import fetch_mentions, mentions_in_files
-from streaming.collectors.polite import Patience, Polite, Server, finnhub_refusal, sec_refusal
+from streaming.collectors.polite import Patience, Polite, Server
+from streaming.collectors.refusals import finnhub_refusal, sec_refusal
 from streaming.collectors.request import BARRED, DENIED, FAILED, MISSING, STOPPED, UNCHANGED, Known, Request
 from streaming.collectors.values import Read
 
@@ -216,7 +217,7 @@ def _figures(report: Report, reads: Mapping[str, Read]) -> dict[str, Any]:
 
 def _lines(report: Report, reads: Mapping[str, Read]) -> Iterator[str]:
     """The first reasons of each kind, and how many more there are."""
-    reasons = {WORDS[name]: told for name, told in report.told.items() if name not in (BARRED, MISSING)}
+    reasons = {WORDS[name]: told for name, told in report.told.items() if name != BARRED}
     for name, read in reads.items():
         reasons[f"{name}, not read"] = read.left_out
         reasons[f"{name}, warning"] = read.warnings

@@ -183,6 +183,12 @@ _READ_FROM = (
     Column("document_hash", "string", "Content hash of that document in bronze", nullable=False),
 )
 
+_READ_FROM = (
+    Column("fetched_at", "timestamp", "When we first had it, UTC", nullable=False),
+    Column("revised_at", "timestamp", "When the document was fetched that says what this row says", nullable=False),
+    Column("document_hash", "string", "Content hash of that document in bronze", nullable=False),
+)
+
 NEWS = Table(
     layer=Layer.SILVER,
     name="news",

@@ -17,9 +17,8 @@ from typing import Protocol
 from streaming.collectors.documents import Document, bytes_in
 from streaming.collectors.promises import broken
 from streaming.collectors.request import (
-    BARRED,
     DENIED,
-    FAILED,
+    MISSING,
     STOPPED,
     UNCHANGED,
     Answer,
@@ -181,14 +180,11 @@ class Collection:
             self._plan(self._leads.named_in(request, whole))
 
     def _settle(self, request: Request, outcome: str, why: str = "") -> None:
-        about = f"{request.kind}: {why}" if outcome == DENIED else why
-        self.report.note(outcome, about)
-        if why and outcome not in (BARRED, DENIED, FAILED):
-            LOGGER.info("%s: %s: %s", request.document_id, outcome, why)
+        whose = {DENIED: request.kind, MISSING: request.document_id}.get(outcome)
+        self.report.note(outcome, f"{whose}: {why}" if whose else why)
         if self.report.settled % TOLD_EVERY == 0:
-            LOGGER.info(
-                "%d of %d settled, %d new", self.report.settled, self.report.planned, self.report.counts[NEW]
-            )  # fmt: skip
+            report = self.report
+            LOGGER.info("%d of %d documents settled, %d new", report.settled, report.planned, report.counts[NEW])
 
     def _stop_short(self) -> None:
         while self._waiting:

@@ -22,7 +22,7 @@ from streaming.collectors.request import Known, Request
 from streaming.collectors.values import Read
 
 OVERLAP_US = 86_400_000_000  # a day is longer than a run keeps a document before it is stored
-PORTION_BYTES = 64 << 20
+PORTION_BYTES, PORTION_DOCUMENTS = 64 << 20, 2000
 Reader = Callable[[pa.Table], Read]
 
 
@@ -102,20 +102,20 @@ def _portions(lake: Lake, documents: Table, newest_us: int | None) -> Iterator[p
     since = None if newest_us is None else F.timestamp_micros(F.lit(newest_us - OVERLAP_US))
     fresh = stored if since is None else stored.where(F.col("fetched_at") >= since)
     sizes = fresh.select("content_hash", F.length("body").alias("size"), "fetched_at")
-    hashes: list[str] = []
+    hashes: set[str] = set()
     held = 0
     for row in sizes.orderBy("fetched_at", "content_hash").collect():
-        hashes.append(row["content_hash"])
+        hashes.add(row["content_hash"])
         held += row["size"]
-        if held >= PORTION_BYTES:
+        if held >= PORTION_BYTES or len(hashes) >= PORTION_DOCUMENTS:
             yield _of_hashes(fresh, hashes)
-            hashes, held = [], 0
+            hashes, held = set(), 0
     if hashes:
         yield _of_hashes(fresh, hashes)
 
 
-def _of_hashes(fresh: DataFrame, hashes: Sequence[str]) -> pa.Table:
-    return fresh.where(F.col("content_hash").isin(list(hashes))).toArrow()
+def _of_hashes(fresh: DataFrame, hashes: set[str]) -> pa.Table:
+    return fresh.where(F.col("content_hash").isin(sorted(hashes))).toArrow()
 
 
 def _merged(one: Known, other: Known) -> Known:

@@ -63,6 +63,10 @@ class Patience:
     max_bytes: int = 256 << 20
 
 
+class Unfit(Exception):
+    """A body that would be no better if it came again; the text says why."""
+
+
 class Polite:
     """Fetches documents of one server, for any number of threads together."""
 
@@ -78,24 +82,26 @@ class Polite:
         self._closed_until = stopwatch()
         self._lock = threading.Lock()
         self._barred: Nothing | None = None
-        self._denied: dict[str, Nothing] = {}
+        self._denied: dict[tuple[str, str], Nothing] = {}
 
     def get(self, request: Request, stored: Version | None = None) -> Answer | Nothing:
         """One document, or why there is none. A stored version is only asked whether it changed."""
         backoff = Backoff(self._patience.retry_seconds, self._patience.retry_at_most_seconds, self._random)
         why = ""
         for _ in range(self._patience.tries):
-            settled = self._barred or self._denied.get(request.kind)
+            settled = self._barred or self._denied.get(_scope(request))
             if settled:
                 return settled
             if self._told_to_stop():
                 return Nothing(STOPPED)
             try:
-                return self._remembered(request.kind, self._ask(request, stored))
+                return self._remembered(request, self._ask(request, stored))
+            except Unfit as error:
+                return Nothing(FAILED, f"{request.url}: {error}. The next run asks again.")
             except Busy as error:
                 why = str(error)
                 if not self._stays_away(error.stay_away_seconds):
-                    return self._remembered(request.kind, self._left_alone(error))
+                    return self._remembered(request, self._left_alone(error))
                 if self._sleep(backoff.after_failure()):
                     return Nothing(STOPPED, why)
         return Nothing(FAILED, f"{request.url}: {why}, {self._patience.tries} times. The next run asks again.")
@@ -126,12 +132,12 @@ class Polite:
             f"{error.stay_away_seconds:,.0f} s. What was fetched before is kept. Run again after that.",
         )
 
-    def _remembered(self, kind: str, found: Answer | Nothing) -> Answer | Nothing:
+    def _remembered(self, request: Request, found: Answer | Nothing) -> Answer | Nothing:
         """Who is shut out, or has no right to a kind of document, does not ask again."""
         if isinstance(found, Nothing) and found.outcome == BARRED:
             self._barred = found
         elif isinstance(found, Nothing) and found.outcome == DENIED:
-            self._denied[kind] = found
+            self._denied[_scope(request)] = found
         return found
 
     def _ask(self, request: Request, stored: Version | None) -> Answer | Nothing:
@@ -166,14 +172,14 @@ class Polite:
         return Nothing(FAILED, f"{self._server.name}: expected a document, found {words}. The next run asks again.")
 
     def _body(self, response: urllib3.BaseHTTPResponse) -> bytes:
-        """The whole body as it was before its transport, or Busy: cut short, too slow, too large."""
+        """The whole body as it was before its transport; Busy where it was cut short or too slow."""
         most, deadline = self._patience.max_bytes, self._stopwatch() + self._patience.body_seconds
         whole = bytearray()
         try:
             while piece := response.read1(CHUNK, decode_content=False):
                 whole += piece
                 if len(whole) > most:
-                    raise Busy(f"expected at most {most:,} bytes, found more")
+                    raise Unfit(f"expected at most {most:,} bytes, found more")
                 if self._stopwatch() > deadline:
                     raise Busy(f"expected the body in {self._patience.body_seconds:g} s, found {len(whole):,} bytes")
         except BaseException:
@@ -184,7 +190,7 @@ class Polite:
         if encoding == "gzip":
             return unzipped(bytes(whole), most)
         if encoding != "identity":
-            raise Busy(f"expected gzip or no encoding, found {encoding}")
+            raise Unfit(f"expected gzip or no encoding, found {encoding}")
         return bytes(whole)
 
 
@@ -193,8 +199,13 @@ def _told(headers: Mapping[str, str]) -> tuple[str | None, str | None, str | Non
     return headers.get("Content-Type"), headers.get("ETag"), headers.get("Last-Modified")
 
 
+def _scope(request: Request) -> tuple[str, str]:
+    """What a plan includes or not: a kind of document, for the exchange that a ticker's suffix names."""
+    return request.kind, (request.symbol or "").partition(".")[2]
+
+
 def unzipped(data: bytes, most: int) -> bytes:
-    """What gzip holds, every member of it; Busy where it is damaged, cut short, or larger than `most`."""
+    """What gzip holds, every member of it; Busy where it is damaged or cut short, Unfit where it is too large."""
     whole = bytearray()
     while data:
         member = zlib.decompressobj(wbits=GZIP_ONLY)
@@ -203,39 +214,8 @@ def unzipped(data: bytes, most: int) -> bytes:
         except zlib.error as error:
             raise Busy(f"expected gzip, found {error}") from None
         if len(whole) > most:
-            raise Busy(f"expected at most {most:,} bytes, found more once unzipped")
+            raise Unfit(f"expected at most {most:,} bytes, found more once unzipped")
         if not member.eof:
             raise Busy("expected a whole gzip, found one cut short")
         data = member.unused_data
     return bytes(whole)
-
-
-def sec_refusal(status: int, said: str) -> Nothing:
-    """The SEC's 403: no such file (a holiday's index), too many requests, or a tool that did not say who it is."""
-    if "AccessDenied" in said or "NoSuchKey" in said:
-        return Nothing(MISSING, f"HTTP {status}, no such file")
-    if "Threshold" in said:
-        return Nothing(
-            BARRED,
-            "sec: expected to stay within the SEC's limit, found that more than 10 requests a second came from this "
-            "address. What was fetched before is kept. Wait ten minutes, then run again with a lower "
-            "collectors.sec.requests_per_second, and stop whatever else asks the SEC from here.",
-        )
-    return Nothing(
-        BARRED,
-        f"sec: expected that our user agent is accepted, found HTTP {status}. What was fetched before is kept. Set "
-        f"collectors.sec.user_agent to your name or company and an e-mail address, wait ten minutes (the SEC blocks an "
-        f"address for so long), and run again.",
-    )
-
-
-def finnhub_refusal(status: int, said: str) -> Nothing:
-    """Finnhub's 401: the key is not valid. Its 403: the plan of the key does not include this kind of document."""
-    words = said[:SAID].strip()
-    if status == REFUSED[0]:
-        return Nothing(
-            BARRED,
-            f"finnhub: expected that the key is accepted, found {status} ({words}). What was fetched before is kept. "
-            f"Set a valid key with TICKHOUSE__FEEDS__FINNHUB__TOKEN, and run again.",
-        )
-    return Nothing(DENIED, f"the plan of Finnhub's key does not include it: {status} ({words})")

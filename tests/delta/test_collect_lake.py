@@ -41,6 +41,8 @@ from streaming.collectors.values import Read
 from tests.documents_double import APPLE, Library, at_first, real_documents
 from tests.finnhub_double import Refusal, rest_double
 
+pytestmark = pytest.mark.itest
+
 COMPANY = Company("AAPL", 320193)
 TODAY = date(2026, 5, 23)
 DAYS = Range(date(1990, 1, 1), TODAY, TODAY)
@@ -187,7 +189,7 @@ def fed(lake: Lake, batches: Sequence[Sequence[Document]], bronze: Table, silver
     return before
 
 
-OPINION_DAYS = [opinion(0, 5, 100.0), opinion(1, 6, 100.5), opinion(2, 5, 101.0)]
+OPINION_DAYS = [opinion(0, 5, 100.0), opinion(1, 6, 100.5), opinion(2, 7, 101.0)]
 NEWS_DAYS = [articles(0, (1, "One"), (2, "Two")), articles(1, (2, "Two, corrected")), articles(2, (3, "Three"))]
 
 

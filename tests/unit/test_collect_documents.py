@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import io
 import json
@@ -22,6 +21,7 @@ from streaming.collectors import finnhub, sec
 from streaming.collectors.documents import STATE, TABLE_OF, Document, arrow_schema, known_from, rows_of, tables_of
 from streaming.collectors.promises import _PROMISES, MENTIONS, broken
 from streaming.collectors.request import Answer, Known, Request, Version
+from tests.documents_double import INDEX, unpacked
 from tests.unit.test_collect_polite import NOW
 
 REAL = {
@@ -41,13 +41,7 @@ REAL = {
     finnhub.DIVIDENDS: "finnhub_openapi/stock__dividend.json",
     MENTIONS: "nab/realTweets/Twitter_volume_AAPL.csv",
 }
-INDEX = b"Description: Daily Index\n\nForm Type   Company Name  CIK  Date Filed  File Name\n-----\n8-K  APPLE INC\n"
 HTML_PAGE = b"<!DOCTYPE html><html><title>Maintenance</title></html>"
-
-
-def real(shared_data: Path, name: str) -> bytes:
-    data = (shared_data / name).read_bytes()
-    return gzip.decompress(data) if name.endswith(".gz") else data
 
 
 def document(body: bytes = b"{}", name: str = "a", kind: str = sec.SUBMISSIONS, **changes: object) -> Document:
@@ -57,7 +51,7 @@ def document(body: bytes = b"{}", name: str = "a", kind: str = sec.SUBMISSIONS, 
 
 @pytest.mark.parametrize("kind", REAL)
 def test_real_documents_are_what_was_promised(kind: str, shared_data: Path) -> None:
-    assert broken(kind, real(shared_data, REAL[kind])) is None
+    assert broken(kind, unpacked(shared_data / REAL[kind])) is None
 
 
 def test_every_kind_has_a_promise_and_a_table() -> None:
@@ -83,7 +77,7 @@ def test_every_kind_has_a_promise_and_a_table() -> None:
 def test_answers_that_are_no_documents_are_refused_with_their_reason(
     kind: str, name: str, reason: str, shared_data: Path
 ) -> None:
-    found = broken(kind, real(shared_data, f"finnhub_openapi/{name}"))
+    found = broken(kind, unpacked(shared_data / "finnhub_openapi" / name))
 
     assert found is not None
     assert found.reason == reason
@@ -145,7 +139,7 @@ def test_a_zip_without_its_members_is_refused() -> None:
 
 
 def test_columns_of_different_lengths_are_no_list_of_filings(shared_data: Path) -> None:
-    listing = json.loads(real(shared_data, REAL[sec.SUBMISSIONS]))
+    listing = json.loads(unpacked(shared_data / REAL[sec.SUBMISSIONS]))
     listing["filings"]["recent"]["form"].pop()
 
     found = broken(sec.SUBMISSIONS, json.dumps(listing).encode())

@@ -6,6 +6,7 @@ import gzip
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -21,10 +22,10 @@ from streaming.collectors.polite import (
     Patience,
     Polite,
     Server,
-    finnhub_refusal,
-    sec_refusal,
+    Unfit,
     unzipped,
 )
+from streaming.collectors.refusals import finnhub_refusal, sec_refusal
 from streaming.collectors.request import (
     BARRED,
     DENIED,
@@ -146,9 +147,6 @@ def test_a_zipped_body_is_kept_as_it_was_before(shared_data: Path) -> None:
         (Refusal(200, b'{"fin', missing=6), "IncompleteRead"),
         (Refusal(200, gzip.compress(b"x" * 999)[:-9], (("Content-Encoding", "gzip"),)), "cut short"),
         (Refusal(200, b"no gzip at all", (("Content-Encoding", "gzip"),)), "expected gzip"),
-        (Refusal(200, b"x", (("Content-Encoding", "br"),)), "found br"),
-        (Refusal(200, b"x" * 2000), "at most 1,000 bytes"),
-        (Refusal(200, gzip.compress(b"x" * 2000), (("Content-Encoding", "gzip"),)), "more once unzipped"),
         (Refusal(500, b"oops"), r"HTTP 500 \(oops\)"),
         (Refusal(503), "HTTP 503"),
         (Refusal(408), "HTTP 408"),
@@ -170,6 +168,21 @@ def test_what_may_pass_is_tried_again_and_told_when_it_does_not_pass(trouble: Re
     with pytest.raises(AssertionError, match=words):
         raise AssertionError(worse.why)
     assert "4 times. The next run asks again" in worse.why
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (Refusal(200, b"x", (("Content-Encoding", "br"),)), "found br"),
+        (Refusal(200, b"x" * 2000), "expected at most 1,000 bytes, found more."),
+        (Refusal(200, gzip.compress(b"x" * 2000), (("Content-Encoding", "gzip"),)), "found more once unzipped."),
+    ],
+)
+def test_what_would_be_no_better_the_next_time_is_fetched_once(answer: Refusal, words: str) -> None:
+    found, asked, _ = got([answer, FINE], max_bytes=1000)
+
+    assert isinstance(found, Nothing)
+    assert (found.outcome, words in found.why, asked) == (FAILED, True, 1)
 
 
 def test_a_server_that_does_not_answer_in_time_is_asked_again() -> None:
@@ -240,6 +253,7 @@ def test_a_server_that_wants_us_away_for_hours_is_left_to_the_next_run() -> None
             "Set collectors.sec.user_agent to your name or company and an e-mail address, wait ten minutes",
         ),
         (NO_SUCH_FILE, MISSING, "no such file"),
+        (NO_SUCH_FILE.replace(b"AccessDenied", b"NoSuchKey"), MISSING, "no such file"),
     ],
 )
 def test_the_three_meanings_of_the_secs_403_are_told_apart(body: bytes, outcome: str, words: str, zipped: bool) -> None:
@@ -261,18 +275,20 @@ def test_a_key_that_is_refused_ends_the_source_and_a_plan_that_lacks_a_kind_only
         polite = client(FINNHUB, Time())
         denied = [polite.get(request(address, "news_sentiment", "premium")) for _ in range(2)]
         fine = polite.get(request(address, "recommendation", "free"))
+        abroad = polite.get(replace(request(address, "news_sentiment", "free"), symbol="7203.T"))
         barred = polite.get(request(address, "recommendation", "barred"))
         after = polite.get(request(address, "recommendation", "free"))
 
     assert denied == [Nothing(DENIED, denied[0].why)] * 2  # type: ignore[union-attr]
     assert "You don't have access to this resource" in denied[0].why  # type: ignore[union-attr]
     assert isinstance(fine, Answer)
+    assert isinstance(abroad, Answer), "what a plan lacks of one exchange it may have of another"
     assert isinstance(barred, Nothing)
     assert barred.outcome == BARRED
     assert "Set a valid key with TICKHOUSE__FEEDS__FINNHUB__TOKEN" in barred.why
     assert "canary" not in barred.why
     assert after == barred
-    assert asked == ["/premium", "/free", "/barred"]
+    assert asked == ["/premium", "/free", "/free", "/barred"]
 
 
 @pytest.mark.parametrize(("status", "outcome"), [(404, MISSING), (410, MISSING), (400, FAILED), (301, FAILED)])
@@ -338,6 +354,27 @@ def test_no_second_ever_holds_more_requests_than_allowed_and_none_comes_while_we
     assert [at for at in polite.asked for since, until in polite.away if since < at < until - 1e-6] == []
 
 
+def test_who_waits_for_a_turn_waits_on_when_another_thread_is_told_to_stay_away() -> None:
+    time = Time()
+    server = Server("sec", 0.5, sec_refusal, {})
+    polite = Scripted(
+        server, Patience(), clock=fixed_clock(NOW), stopwatch=time.stopwatch, sleep=time.sleep, random=lambda: 0.0
+    )  # fmt: skip
+    polite.start(time, [])
+    polite.get(request())
+
+    def sleep(seconds: float) -> bool:
+        if len(time.slept) == 1:
+            polite._stays_away(50.0)  # another thread, while this one waits for its token
+        return time.sleep(seconds)
+
+    polite._sleep = sleep  # type: ignore[method-assign]
+    polite.get(request())
+
+    assert polite.asked == [1000.0, pytest.approx(1050.0, abs=2.1)]
+    assert polite.asked[1] >= 1050.0
+
+
 def test_threads_share_one_rate() -> None:
     stop, seen = threading.Event(), list[float]()
 
@@ -370,3 +407,6 @@ def test_a_zipped_body_is_whole_or_refused_wherever_it_is_cut(data: bytes, cut: 
     if 0 < cut < len(zipped):
         with pytest.raises(Busy):
             unzipped(zipped[:cut], 400)
+    if data:
+        with pytest.raises(Unfit):
+            unzipped(zipped, len(data) - 1)
