@@ -14,6 +14,7 @@ from lakehouse.fundamentals.derivations import Derivation, Method, Reason, Term
 from lakehouse.fundamentals.figures import Figure
 
 EPOCH = date(1970, 1, 1).toordinal()
+LARGEST_CHANGE = 10.0  # of average shares from one figure to another: NVDA's filings of 2010 give thousands of shares
 DECIMALS = 9  # filings give no more than a few; what adding up binary fractions leaves behind lies beyond
 
 
@@ -75,6 +76,20 @@ class Arithmetic:
     def basis_of(self, filed: int) -> int:
         """The share basis of a filing's figures; money has none."""
         return 0 if self.unit == "money" else self.splits.basis_of(filed)
+
+    def misfit(self, derived: Derivation) -> Reason | None:
+        """Why the figures of a derivation cannot be put together, None where they can."""
+        if len(derived.terms) == 1:
+            return None
+        figures = [figure for figure, _ in derived.terms]
+        if len({figure.unit for figure in figures}) > 1:
+            return Reason.UNIT_CHANGED
+        if self.kind == "average":
+            basis = max(figure.basis for figure in figures)
+            values = [abs(self._on_basis(figure, basis)) for figure in figures]
+            if max(values) > LARGEST_CHANGE * min(values):
+                return Reason.SCALE_CHANGED
+        return None
 
     def answer(self, derived: Derivation | Reason) -> Answer:
         """The number that figures with their signs come to, on the share basis of the newest of them."""

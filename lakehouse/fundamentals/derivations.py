@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -35,6 +35,9 @@ class Reason(StrEnum):
     OVERLAP = "overlap"  # stretches that should meet overlap or leave days out
     CONFLICT = "conflict"  # the newest filing gives two values for one stretch
     UNIT_CHANGED = "unit_changed"  # the operands are in different currencies
+    SCALE_CHANGED = (
+        "scale_changed"  # average shares differ as only a split that is not known, or thousands, would have it
+    )
     MISSING_OPERAND = "missing_operand"  # a concept that the formula needs is not reported for that time
 
 
@@ -49,10 +52,8 @@ class Derivation(NamedTuple):
     terms: tuple[Term, ...]
     method: Method
 
-    @property
-    def is_of_one_unit(self) -> bool:
-        """Whether its operands can be added up."""
-        return len({figure.unit for figure, _ in self.terms}) == 1
+
+Misfit = Callable[[Derivation], Reason | None]  # why the operands of a derivation cannot be put together
 
 
 def as_reported(figure: Figure) -> Derivation:
@@ -66,11 +67,12 @@ def added_up(parts: Iterable[Derivation], method: Method) -> Derivation:
     return Derivation(parts[-1].start, parts[0].end, tuple(term for part in parts for term in part.terms), method)
 
 
-def first_sound(ways: Iterable[Derivation]) -> Derivation | Reason | None:
-    """The first derivation whose operands are in one unit; else that units differ, or None where there was no way."""
+def first_sound(ways: Iterable[Derivation], misfit: Misfit) -> Derivation | Reason | None:
+    """The first derivation whose operands fit; else why the first of them do not, or None where there was no way."""
     found: Reason | None = None
     for way in ways:
-        if len(way.terms) == 1 or way.is_of_one_unit:
+        reason = misfit(way)
+        if reason is None:
             return way
-        found = Reason.UNIT_CHANGED
+        found = found or reason
     return found

@@ -26,7 +26,7 @@ Combine = Callable[[Sequence[Answer | None]], Answer | None]
 def histories_of(figures: Iterable[Figure], arithmetic: Arithmetic) -> Histories:
     """The histories that figures give, which come in the order in which they became known."""
     known, found = Figures(), Histories()
-    periods = Periods(known, prefer_quarters=arithmetic.unit == "per_share")
+    periods = Periods(known, arithmetic)
     for instant, news in groupby(figures, attrgetter("known")):
         touched = {figure.end for figure in news if known.learn(figure)}
         periods.forget()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from lakehouse.fundamentals.answers import Arithmetic
 from lakehouse.fundamentals.derivations import Derivation, Method, Reason, added_up, as_reported, first_sound
 from lakehouse.fundamentals.figures import LENGTHS, Figure, Figures, has_length, near_days
 
@@ -20,13 +21,14 @@ Finder = Callable[[int], Derivation | None]
 class Periods:
     """Answers from what is known at one instant; `forget` them whenever a figure is learnt.
 
-    With `prefer_quarters` a fourth quarter is the year less three quarters rather than less nine months, so that the
-    four add up to the year: for earnings per share, whose nine months are not the sum of their quarters.
+    Per share a fourth quarter is the year less three quarters rather than less nine months, so that the four add up to
+    the year: nine months' earnings per share are not the sum of their quarters'.
     """
 
-    def __init__(self, figures: Figures, *, prefer_quarters: bool) -> None:
+    def __init__(self, figures: Figures, arithmetic: Arithmetic) -> None:
         self._figures = figures
-        self._prefer_quarters = prefer_quarters
+        self._misfit = arithmetic.misfit
+        self._prefer_quarters = arithmetic.unit == "per_share"
         self._quarters: dict[int, Derivation | Reason] = {}
 
     def forget(self) -> None:
@@ -44,13 +46,13 @@ class Periods:
         """The quarter to a day, or why there is none."""
         answer = self._quarters.get(end)
         if answer is None:
-            answer = first_sound(self._ways_to_quarter(end)) or self._why_no_quarter(end)
+            answer = first_sound(self._ways_to_quarter(end), self._misfit) or self._why_no_quarter(end)
             self._quarters[end] = answer
         return answer
 
     def trailing_year(self, end: int) -> Derivation | Reason:
         """The twelve months to a day: the sum of four reported quarters wherever those exist; or why there are none."""
-        return first_sound(self._ways_to_trailing_year(end)) or self._why_no_trailing_year(end)
+        return first_sound(self._ways_to_trailing_year(end), self._misfit) or self._why_no_trailing_year(end)
 
     def _ways_to_quarter(self, end: int) -> Iterator[Derivation]:
         reported = self._figures.reported(end, 1)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 SCHEMA = pa.schema(
     [
@@ -32,6 +33,7 @@ SCHEMA = pa.schema(
         ("fetched_at", pa.timestamp("us", "UTC")),
     ]
 )
+DAYS = ("start", "end", "filed")
 FETCHED_AT = datetime(2026, 6, 1, tzinfo=UTC)
 
 
@@ -69,23 +71,32 @@ def table(rows: Iterable[dict[str, Any]]) -> pa.Table:
 def companyfacts(path: Path) -> pa.Table:
     """Every fact of a companyfacts file as rows of silver.facts."""
     contents = json.loads(gzip.decompress(path.read_bytes()))
-    return table(
-        fact(
-            f"{taxonomy}:{tag}",
-            date.fromisoformat(one["start"]) if "start" in one else None,
-            date.fromisoformat(one["end"]),
-            float(one["val"]),
-            date.fromisoformat(one["filed"]),
-            cik=contents["cik"],
-            unit=unit,
-            accession=one["accn"],
-            form=one["form"],
-        )
+    lines = [
+        (f"{taxonomy}:{tag}", unit, one)
         for taxonomy, tags in contents["facts"].items()
         for tag, about in tags.items()
         for unit, facts in about["units"].items()
         for one in facts
-    )
+    ]
+    starts, ends, filed = (pa.array([one.get(day) for _, _, one in lines]).cast(pa.date32()) for day in DAYS)
+    counted = pc.add(pc.subtract(ends.cast(pa.int32()), starts.cast(pa.int32())), 1)
+    columns = {
+        "cik": pa.array([contents["cik"]] * len(lines)),
+        "concept": [concept for concept, _, _ in lines],
+        "unit": [unit for _, unit, _ in lines],
+        "period_start": starts,
+        "period_end": ends,
+        "days": pc.fill_null(counted, 0),
+        "accession": [one["accn"] for _, _, one in lines],
+        "value": pa.array([float(one["val"]) for _, _, one in lines]),
+        "form": [one["form"] for _, _, one in lines],
+        "filed_date": filed,
+        "origin": ["companyfacts"] * len(lines),
+        "known_from": pc.add(filed.cast(pa.timestamp("us")), timedelta(days=1)).cast(pa.timestamp("us", "UTC")),
+        "known_basis": ["test"] * len(lines),
+    }
+    arrays = [columns.get(field.name, pa.nulls(len(lines), field.type)) for field in SCHEMA]
+    return pa.Table.from_arrays([pa.array(one) if isinstance(one, list) else one for one in arrays], schema=SCHEMA)
 
 
 def answers(timeline: pa.Table, at: datetime | None = None) -> dict[tuple[str, str, date], dict[str, Any]]:

@@ -306,6 +306,18 @@ def test_weighted_shares_add_up_by_their_days_and_are_multiplied_by_splits() -> 
     assert found["shares", "ttm", day(2023, "12-31")]["value"] == 220.0
 
 
+def test_weighted_shares_of_which_some_are_in_thousands_are_not_put_together() -> None:
+    thousands = {"concept": "us-gaap:Shares", "unit": "shares"}
+    rows = [told(2023, "Q1", "Q3", 500.0, **thousands), told(2023, "Q1", "Q4", 500_000.0, **thousands)]
+
+    found = last_answers(rows)
+
+    assert found["shares", "quarter", day(2023, "12-31")]["reason"] == "scale_changed"
+    assert (
+        found["shares", "ttm", day(2023, "12-31")]["value"] == 500_000.0
+    )  # as reported: flagged elsewhere, not repaired
+
+
 def test_a_formula_keeps_the_operands_of_what_it_is_made_of() -> None:
     rows = [told(2023, "Q1", f"Q{n}", 10.0 * n) for n in (3, 4)]
     rows += [told(2023, "Q1", f"Q{n}", 4.0 * n, concept="us-gaap:Costs") for n in (3, 4)]
@@ -327,6 +339,12 @@ def test_a_formula_without_an_operand_it_needs_says_so_and_one_that_may_lack_it_
     assert found["profit", "quarter", day(2023, "06-30")]["reason"] == "missing_year_to_date"  # that of its operand
     assert (found["debt", "instant", end]["value"], found["debt", "instant", end]["method"]) == (7.0, "formula")
     assert json.loads(found["debt", "instant", end]["operands"])[0]["period_start"] is None
+
+
+def test_a_formula_is_silent_where_the_first_concept_it_needs_is_not_known() -> None:
+    found = last_answers([told(2023, "Q1", "Q1", 4.0, concept="us-gaap:Costs")])
+
+    assert {name for name, _, _ in found} == {"costs"}
 
 
 def test_a_formula_of_two_currencies_has_no_value() -> None:

@@ -52,8 +52,8 @@ def filings(*tags: str, off: int = 0) -> st.SearchStrategy[list[Told]]:
     return st.lists(told, max_size=30, unique_by=lambda one: (one.stretch, one.delay, one.tag))
 
 
-# The year less three quarters is a fourth quarter, which is part of a trailing year that ends nine months later: eighteen
-# after the first of those quarters, which is told anew at last.
+# The year less three quarters is a fourth quarter, which is part of a trailing year that ends nine months later. That
+# is eighteen months after the first of those quarters, which is told anew at last.
 FAR_REACHING = [Told(n, 30, 0, "Earnings") for n in (0, 1, 2, 14, 4, 5, 6)] + [Told(0, 900, 5, "Earnings")]
 # Few tags at a time, so that their figures meet: formulas, tags that mean the same, ways, shares with splits.
 OF_EVERY_KIND = st.one_of(
