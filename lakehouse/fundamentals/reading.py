@@ -29,7 +29,8 @@ def figures_of(facts: pa.Table, concepts: ConceptsFile, splits: Splits) -> dict[
     for row in _rows(kept.filter(pc.is_in(kept["concept"], pa.array(list(places))))):
         tag, unit, end, days, accession, value, filed, known = row
         shape, currency = shape_of(unit)
-        if value is None or shape is None or (currency and currency != currencies.get(accession, currency)):
+        is_translation = currency is not None and currency != currencies.get(accession, currency)
+        if value is None or known is None or shape is None or is_translation:
             continue
         quarters = quarters_in(days)
         basis = 0 if shape == "money" else splits.basis_of(filed)
@@ -83,7 +84,7 @@ def _places(concepts: ConceptsFile) -> Mapping[str, list[Place]]:
     return places
 
 
-def _rows(facts: pa.Table) -> zip[tuple[str, str, int, int, str, float | None, int, int]]:
+def _rows(facts: pa.Table) -> zip[tuple[str, str, int, int, str, float | None, int, int | None]]:
     days, instants = pa.int32(), pa.int64()
     return zip(
         facts["concept"].to_pylist(),

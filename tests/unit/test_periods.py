@@ -43,7 +43,7 @@ def told(year: int, first: str, last: str, value: float, **others: Any) -> Row:
     """A figure of calendar quarters, from the first to the last, filed a month after its end."""
     start = day(year, "01-01") if first == "Q1" else day(year, ENDS[f"Q{int(first[1]) - 1}"]) + timedelta(days=1)
     end = day(year, ENDS[last])
-    given = {"filed": end + timedelta(days=30), "concept": "us-gaap:Sales"} | others
+    given: Row = {"filed": end + timedelta(days=30), "concept": "us-gaap:Sales"} | others
     return fact(given.pop("concept"), start, end, value, given.pop("filed"), **given)
 
 
@@ -374,6 +374,12 @@ def test_facts_of_two_companies_are_refused() -> None:
 
     with pytest.raises(ValueError, match=r"expected those of one company, found CIKs \[1, 2\]"):
         last_answers(rows)
+
+
+def test_a_fact_without_a_value_or_an_instant_from_which_it_is_known_does_not_count() -> None:
+    rows = [told(2023, "Q1", "Q1", 10.0) | {missing: None} for missing in ("value", "known_from")]
+
+    assert last_answers(rows) == {}
 
 
 def test_no_facts_give_no_rows() -> None:
