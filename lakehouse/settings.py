@@ -99,12 +99,13 @@ class StreamSettings(Section):
 
 
 class ReferenceSettings(Section):
-    """Calendars, watchlists, sale conditions and indicators, all files of conf/ unless a path is given."""
+    """Calendars, watchlists, sale conditions, indicators and concepts, all files of conf/ unless a path is given."""
 
     exchange: str = "XNYS"
     watchlist: str = "watchlist.yaml"
     sale_conditions: str = "sale_conditions.yaml"
     indicators: str = "indicators.yaml"
+    concepts: str = "concepts.yaml"
     lean_folder: str | None = None
 
 

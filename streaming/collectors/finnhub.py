@@ -85,7 +85,7 @@ _PLANS: dict[str, Plan] = {
     RECOMMENDATION: _whole(RECOMMENDATION, "stock/recommendation"),
     GRADES: _whole(GRADES, "stock/upgrade-downgrade"),
     PRICE_TARGET: _whole(PRICE_TARGET, "stock/price-target"),
-    EPS_ESTIMATE: _whole(EPS_ESTIMATE, "stock/eps-estimate", freq="quarterly"),
+    EPS_ESTIMATE: _whole(EPS_ESTIMATE, "stock/eps-estimate", freq="annual"),
     NEWS_SENTIMENT: _whole(NEWS_SENTIMENT, "news-sentiment"),
     SOCIAL_SENTIMENT: _by_days(SOCIAL_SENTIMENT, "stock/social-sentiment", SOCIAL_DAYS),
     COMPANY_NEWS: _by_days(COMPANY_NEWS, "company-news", NEWS_DAYS),

@@ -161,7 +161,7 @@ def test_every_kind_of_finnhub_has_its_path_and_no_key_in_it() -> None:
         "recommendation": ["stock/recommendation?symbol=BRK.B"],
         "grades": ["stock/upgrade-downgrade?symbol=BRK.B"],
         "price_target": ["stock/price-target?symbol=BRK.B"],
-        "eps_estimate": ["stock/eps-estimate?symbol=BRK.B&freq=quarterly"],
+        "eps_estimate": ["stock/eps-estimate?symbol=BRK.B&freq=annual"],
         "news_sentiment": ["news-sentiment?symbol=BRK.B"],
         "social_sentiment": ["stock/social-sentiment?symbol=BRK.B&from=2026-05-18&to=2026-05-24#open"],
         "company_news": [
