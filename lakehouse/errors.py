@@ -27,3 +27,7 @@ class SourceError(TickhouseError):
 
 class FeedError(TickhouseError):
     """A feed could not hand its records to the stream."""
+
+
+class DocumentError(TickhouseError):
+    """A fetched document is not what its source promises, so nothing of it can be kept."""

@@ -99,12 +99,13 @@ class StreamSettings(Section):
 
 
 class ReferenceSettings(Section):
-    """Calendars, watchlists, sale conditions and indicators, all files of conf/ unless a path is given."""
+    """Calendars, watchlists, sale conditions, indicators and concepts, all files of conf/ unless a path is given."""
 
     exchange: str = "XNYS"
     watchlist: str = "watchlist.yaml"
     sale_conditions: str = "sale_conditions.yaml"
     indicators: str = "indicators.yaml"
+    concepts: str = "concepts.yaml"
     lean_folder: str | None = None
 
 
@@ -167,6 +168,39 @@ class FeedsSettings(Section):
     spool: SpoolSettings = SpoolSettings()
     quotes: QuotesSettings = QuotesSettings()
     health: FeedHealthSettings = FeedHealthSettings()
+
+
+class SecSettings(Section):
+    """The SEC's servers. They want to know who asks (name and e-mail), and allow 10 requests a second."""
+
+    user_agent: str | None = Field(None, pattern=r"^[ -~]*[!-?A-~]+@[!-?A-~]+\.[!-?A-~]+[ -~]*$")
+    data: str = Field("https://data.sec.gov", pattern=r"^https?://[^?#]+$")
+    archives: str = Field("https://www.sec.gov", pattern=r"^https?://[^?#]+$")
+    requests_per_second: float = Field(5.0, gt=0, le=10)
+
+
+class MentionsSettings(Section):
+    """Counts of mentions or searches from files of `timestamp,value` in UTC; `{symbol}` in `files` is the ticker."""
+
+    files: str | None = Field(None, pattern=r"^[^{}]*\{symbol\}[^{}]*$")
+    source: str = Field("mentions", pattern=r"^[a-z][a-z0-9_]*$")
+    seconds: float = Field(300.0, gt=0)
+
+
+class CollectorsSettings(Section):
+    """Documents fetched from others: how often they are asked, and when we give up until the next run."""
+
+    sec: SecSettings = SecSettings()
+    mentions: MentionsSettings = MentionsSettings()
+    finnhub_calls_per_minute: float = Field(30.0, gt=0)
+    threads: int = Field(4, ge=1, le=16)
+    tries: int = Field(5, ge=1)
+    retry_seconds: float = Field(1.0, gt=0)
+    retry_at_most_seconds: float = Field(60.0, gt=0)
+    timeout_seconds: float = Field(30.0, gt=0)
+    body_seconds: float = Field(600.0, gt=0)
+    body_mb: int = Field(256, ge=1, le=1024)
+    append_mb: int = Field(32, ge=1)
 
 
 class AlertsSettings(Section):
@@ -247,6 +281,7 @@ class Settings(Section):
     reference: ReferenceSettings = ReferenceSettings()
     metrics: MetricsSettings = MetricsSettings()
     feeds: FeedsSettings = FeedsSettings()
+    collectors: CollectorsSettings = CollectorsSettings()
 
     alerts: AlertsSettings = AlertsSettings()
     delivery: DeliverySettings = DeliverySettings()

@@ -44,7 +44,8 @@ MICROS = 1_000_000
 MINUTE_MS = 60_000
 FOREVER = 1 << 30
 ARROW_TYPES = {
-    "string": pa.string(), "bigint": pa.int64(), "double": pa.float64(), "date": pa.date32(),
+    "string": pa.string(), "binary": pa.binary(), "int": pa.int32(), "bigint": pa.int64(), "double": pa.float64(),
+    "date": pa.date32(),
     "timestamp": pa.timestamp("us", "UTC"), "decimal(18,6)": pa.decimal128(18, 6),
     "decimal(28,6)": pa.decimal128(28, 6),
 }  # fmt: skip

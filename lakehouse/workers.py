@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     Task = Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]
     GroupTask = Callable[[pa.Table], pa.Table]
+    PairTask = Callable[[pa.Table, pa.Table], pa.Table]
 
 
 FIRST_TASKS = 3
@@ -24,7 +25,7 @@ _tasks = count()
 
 
 def in_arrow(rows: DataFrame, task: Task, schema: str | StructType) -> DataFrame:
-    """Rows through a function of Arrow batches; with `groups_in_arrow` the one way to Spark's Python workers."""
+    """Rows through a function of Arrow batches; with the two below the one way to Spark's Python workers."""
     return rows.mapInArrow(partial(_settled, task=task), schema)
 
 
@@ -35,6 +36,18 @@ def groups_in_arrow(rows: DataFrame, key: Sequence[str], task: GroupTask, schema
         return _settled_group(group, task)
 
     return rows.groupBy(*key).applyInArrow(settled, schema)
+
+
+def pairs_in_arrow(
+    rows: DataFrame, others: DataFrame, key: Sequence[str], task: PairTask, schema: str | StructType
+) -> DataFrame:  # fmt: skip
+    """Each group of rows with the other frame's group of the same key, through a function of two Arrow tables."""
+
+    def settled(group, other):  # type: ignore[no-untyped-def]  # as above
+        settle()
+        return task(group, other)
+
+    return rows.groupBy(*key).cogroup(others.groupBy(*key)).applyInArrow(settled, schema)
 
 
 def _settled_group(group: Any, task: GroupTask) -> pa.Table:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import struct
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,11 +22,13 @@ Script = Callable[[ServerConnection, "Visit"], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Refusal:
-    """An HTTP answer instead of a websocket."""
+    """An HTTP answer; `missing` bytes of it are announced and never come, and a dropped line brings none at all."""
 
     status: int
     body: bytes = b""
     headers: tuple[tuple[str, str], ...] = ()
+    missing: int = 0
+    drops: bool = False
 
 
 @dataclass
@@ -151,8 +155,13 @@ def rest_double(answer: Callable[[str, dict[str, str]], Refusal]) -> Iterator[tu
         def do_GET(self) -> None:
             asked.append(self.path)
             given = answer(self.path, dict(self.headers))
+            if given.drops:
+                at_once = struct.pack("ii", 1, 0)
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+                self.connection.close()
+                return
             self.send_response(given.status)
-            for name, value in (("Content-Length", str(len(given.body))), *given.headers):
+            for name, value in (("Content-Length", str(len(given.body) + given.missing)), *given.headers):
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(given.body)
@@ -161,7 +170,7 @@ def rest_double(answer: Callable[[str, dict[str, str]], Refusal]) -> Iterator[tu
             """Say nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_address[1]}", asked

@@ -177,19 +177,16 @@ CORPORATE_ACTIONS = Table(
 )
 
 
-FILINGS = Table(
-    layer=Layer.SILVER,
-    name="filings",
-    owner="collect_filings",
-    comment="One filing of one filer, as the SEC accepted it.",
-    columns=(
-        Column("accession", "string", "Accession number", nullable=False),
-        Column("cik", "bigint", "SEC filer number", nullable=False),
-        Column("form", "string", "Form type, such as 10-K or 8-K/A", nullable=False),
-        Column("known_from", "timestamp", "Acceptance instant, UTC", nullable=False),
-        Column("fetched_at", "timestamp", "When we first had it, UTC", nullable=False),
-    ),
-    key=("accession",),
+_READ_FROM = (
+    Column("fetched_at", "timestamp", "When we first had it, UTC", nullable=False),
+    Column("revised_at", "timestamp", "When the document was fetched that says what this row says", nullable=False),
+    Column("document_hash", "string", "Content hash of that document in bronze", nullable=False),
+)
+
+_READ_FROM = (
+    Column("fetched_at", "timestamp", "When we first had it, UTC", nullable=False),
+    Column("revised_at", "timestamp", "When the document was fetched that says what this row says", nullable=False),
+    Column("document_hash", "string", "Content hash of that document in bronze", nullable=False),
 )
 
 NEWS = Table(
@@ -203,10 +200,51 @@ NEWS = Table(
         Column("known_from", "timestamp", "When it was published, UTC", nullable=False),
         Column("headline", "string", "Its headline"),
         Column("sentiment", "double", "From -1 (bad) to 1 (good), NULL where it was not judged"),
-        Column("fetched_at", "timestamp", "When we first had it, UTC", nullable=False),
+        Column("publisher", "string", "Who published it, as the source writes it"),
+        Column("url", "string", "Where it can be read"),
+        Column("summary", "string", "What it says in short, as the source gives it"),
+        Column("source", "string", "Who gave us the article", nullable=False),
+        *_READ_FROM,
     ),
     key=("article_id", "symbol"),
+    version="revised_at",
     checks={"sentiment_is_in_range": "sentiment IS NULL OR (sentiment >= -1 AND sentiment <= 1)"},
 )
 
-TABLES = (TRADES, QUOTES, QUARANTINE, SESSIONS, INSTRUMENTS, CORPORATE_ACTIONS, FILINGS, NEWS)
+OPINIONS = Table(
+    layer=Layer.SILVER,
+    name="opinions",
+    owner="collect_opinions",
+    comment="One figure of what others think of one symbol: a count of analysts, a target, a grade, a sentiment.",
+    columns=(
+        Column("opinion_id", "string", "Source, symbol, kind, firm, period, measure and known_from", nullable=False),
+        Column("source", "string", "Who gave it to us", nullable=False),
+        Column("symbol", "string", "Ticker it is about", nullable=False),
+        Column(
+            "kind", "string", "recommendation, price_target, grade, eps_estimate, sentiment or mentions", nullable=False
+        ),
+        Column("firm", "string", "Whose opinion it is; NULL where it is of many"),
+        Column("period", "date", "Month, fiscal period or day it is about, as the source dates it", nullable=False),
+        Column("measure", "string", "What the value is, such as strong_buy, target_mean or mentions", nullable=False),
+        Column("value", "double", "The figure; NULL where the source has only words that we have no number for"),
+        Column("label", "string", "The source's own words, such as Overweight; NULL where it gives a number"),
+        Column("known_from", "timestamp", "From when a reader could have known it, UTC", nullable=False),
+        Column(
+            "known_basis",
+            "string",
+            "stated: the source gives the instant; stated_day: only the day, whose end in New York counts; "
+            "fetched: no time at all, so it counts from when we had it",
+            nullable=False,
+        ),
+        *_READ_FROM,
+    ),
+    key=("opinion_id",),
+    version="revised_at",
+    cluster_by=("symbol",),
+    checks={
+        "says_something": "(value IS NOT NULL AND NOT isnan(value)) OR (value IS NULL AND label IS NOT NULL)",
+        "basis_is_known": "known_basis IN ('stated', 'stated_day', 'fetched')",
+    },
+)
+
+TABLES = (TRADES, QUOTES, QUARANTINE, SESSIONS, INSTRUMENTS, CORPORATE_ACTIONS, NEWS, OPINIONS)

@@ -18,8 +18,9 @@ from lakehouse.alerts.observations import Dividend, Filing
 from lakehouse.errors import TableError
 from lakehouse.lake import Lake
 from lakehouse.tables import Table
+from lakehouse.tables.filings import FILINGS
 from lakehouse.tables.gold import ADVICE, ALERT_DELIVERIES, ALERTS, BARS, COMPLETENESS, FAIR_VALUES
-from lakehouse.tables.silver import CORPORATE_ACTIONS, FILINGS, INSTRUMENTS, NEWS, SESSIONS, TRADES
+from lakehouse.tables.silver import CORPORATE_ACTIONS, INSTRUMENTS, NEWS, SESSIONS, TRADES
 from tests.alert_doubles import an_alert
 
 DAY = date(2024, 3, 7)

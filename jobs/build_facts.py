@@ -1,0 +1,60 @@
+"""Bring silver.filings and silver.facts up to what bronze holds: `tickhouse build-facts`.
+
+Reads the lists of filings, the company facts and the Financial Statement Data Sets that `tickhouse collect-filings`
+fetched. Only companies with new documents are made again, each from all that is known of it, so the order in which
+documents came changes nothing. What became no row is counted by company in silver.companies, with the reasons.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from jobs import cli
+from lakehouse.clock import system_clock
+from lakehouse.filings.build import build, changed_companies
+from lakehouse.lake import Lake
+from lakehouse.leases import lease
+from lakehouse.session import spark_session
+from lakehouse.settings import Settings
+from lakehouse.tables.filings import FACTS
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse, run, and answer with an honest exit code."""
+    return cli.run(body, cli.parser(__doc__, dry_run=True), argv)
+
+
+def body(args: argparse.Namespace) -> None:
+    """Session, lease, build, report."""
+    settings = cli.settings_of(args)
+    with spark_session(settings, app_name="tickhouse-build-facts") as spark:
+        lake = Lake(spark, settings.paths.warehouse)
+        told = build_facts(lake, settings, dry_run=args.dry_run)
+    if args.json:
+        cli.print_json({**told, "written": not args.dry_run})
+    elif args.dry_run:
+        print(f"{told['companies']} companies have new documents; nothing was written.")
+    else:
+        print(
+            f"{told['companies']} companies made: {told['filings']:,} filings, {told['facts']:,} versions of facts, "
+            f"{told['refused']:,} entries refused (see silver.companies); {told['data_sets']} Data Sets taken in."
+        )
+
+
+def build_facts(lake: Lake, settings: Settings, *, dry_run: bool = False) -> dict[str, int]:
+    """Build under the lease of silver.facts; counts companies, filings, facts and refused entries."""
+    lake.create_all()
+    if dry_run:
+        return {"companies": len(changed_companies(lake))}
+    seconds = settings.stream.lease_seconds
+    with lease(
+        lake.files, lake.root, FACTS.owner, purpose="tickhouse build-facts", seconds=seconds, clock=system_clock
+    ):
+        return asdict(build(lake, now=system_clock()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,59 @@
+"""Bring silver.figures and gold.fundamentals up to date: `tickhouse build-fundamentals [--from 2024-03-25]`.
+
+Figures are quarters, twelve months and years of standard concepts (conf/concepts.yaml), derived from silver.facts with
+their operands. A row of gold.fundamentals is one instrument on one session, with nothing in it that was known only
+after the regular session closed. Companies whose documents or splits have changed are made anew, others get the
+sessions that are missing; --from makes the sessions since then anew for everybody, as after late prints.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import date
+
+from jobs import cli
+from lakehouse.clock import system_clock
+from lakehouse.fundamentals.build import build
+from lakehouse.fundamentals.concepts import load_concepts
+from lakehouse.lake import Lake
+from lakehouse.leases import lease
+from lakehouse.session import spark_session
+from lakehouse.settings import CONF, Settings
+from lakehouse.tables.fundamentals import FUNDAMENTALS
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse, run, and answer with an honest exit code."""
+    flags = cli.parser(__doc__)
+    flags.add_argument("--from", dest="first", type=date.fromisoformat, help="make the sessions from this date on anew")
+    return cli.run(body, flags, argv)
+
+
+def body(args: argparse.Namespace) -> None:
+    """Session, lease, build, report."""
+    settings = cli.settings_of(args)
+    with spark_session(settings, app_name="tickhouse-build-fundamentals") as spark:
+        told = build_fundamentals(Lake(spark, settings.paths.warehouse), settings, args.first)
+    if args.json:
+        cli.print_json(told)
+    else:
+        print(
+            f"{told['companies']} companies derived anew; silver.figures holds {told['figures']:,} answers, "
+            f"gold.fundamentals {told['sessions']:,} rows."
+        )
+
+
+def build_fundamentals(lake: Lake, settings: Settings, first: date | None = None) -> dict[str, int]:
+    """Build under the lease of gold.fundamentals; counts companies, figures and sessions."""
+    lake.create_all()
+    concepts, seconds = load_concepts(CONF / settings.reference.concepts), settings.stream.lease_seconds
+    purpose = "tickhouse build-fundamentals"
+    with lease(lake.files, lake.root, FUNDAMENTALS.owner, purpose=purpose, seconds=seconds, clock=system_clock):
+        return asdict(build(lake, concepts, settings.reference.exchange, first=first))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

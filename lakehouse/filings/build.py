@@ -1,0 +1,211 @@
+"""silver.filings and silver.facts of the companies whose documents have changed, each company whole.
+
+A company's rows are a function of the set of its documents: their order, number and repetition change nothing. What was
+read is written into silver.companies last, so a run that broke off is done again by the next one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from io import BytesIO
+from typing import Any
+
+import pyarrow as pa
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
+
+from lakehouse.arrow_frames import frame_of
+from lakehouse.errors import DocumentError
+from lakehouse.filings.datasets import data_set_of
+from lakehouse.filings.documents import COMPANY_FACTS, DATA_SET, OLDER_SUBMISSIONS, SUBMISSIONS
+from lakehouse.filings.reading import (
+    READ_FACTS_OUT,
+    READ_FILINGS_OUT,
+    REFUSAL,
+    fact_versions,
+    read_facts,
+    read_lists,
+    settled_filings,
+)
+from lakehouse.filings.shapes import FILINGS as FILINGS_SHAPE
+from lakehouse.filings.shapes import READ_FACTS, READ_FILINGS
+from lakehouse.filings.submissions import Company, company_of
+from lakehouse.lake import Lake
+from lakehouse.tables import Table
+from lakehouse.tables.bronze import DOCUMENTS_OF_FACTS, DOCUMENTS_OF_FILINGS
+from lakehouse.tables.filings import COMPANIES, DATA_SET_FILINGS, DATA_SET_VALUES, FACTS, FILINGS
+from lakehouse.workers import groups_in_arrow, in_arrow, pairs_in_arrow
+
+COMPANIES_AT_ONCE, TASKS, TOLD_REFUSALS = 200, 8, 20
+HASH_DIGITS = 16
+
+
+@dataclass
+class Built:
+    """What a run did."""
+
+    companies: int = 0
+    filings: int = 0
+    facts: int = 0
+    refused: int = 0
+    data_sets: int = 0
+
+
+def build(lake: Lake, *, now: datetime) -> Built:
+    """Bring silver up to what bronze holds."""
+    told = Built(data_sets=take_in_data_sets(lake))
+    ciks = changed_companies(lake)
+    for first in range(0, len(ciks), COMPANIES_AT_ONCE):
+        _build_companies(lake, ciks[first : first + COMPANIES_AT_ONCE], now, told)
+    return told
+
+
+def take_in_data_sets(lake: Lake) -> int:
+    """Append the Data Sets that are not in silver yet, one after the other: each is a hundred megabytes."""
+    stored = lake.read(DOCUMENTS_OF_FACTS).where(F.col("kind") == DATA_SET)
+    held = {row[0] for row in lake.read(DATA_SET_FILINGS).select("content_hash").distinct().collect()}
+    wanted = [
+        row for row in stored.select("document_id", "content_hash", "fetched_at").collect()
+        if _signed(row["content_hash"]) not in held
+    ]  # fmt: skip
+    for row in wanted:
+        body = stored.where(F.col("content_hash") == row["content_hash"]).select("body").take(1)[0][0]
+        found = data_set_of(BytesIO(body), row["document_id"], fetched_at=row["fetched_at"])
+        values = found.values.append_column(
+            "content_hash", pa.repeat(pa.scalar(_signed(row["content_hash"]), pa.int64()), found.values.num_rows)
+        )
+        lake.append(DATA_SET_VALUES, frame_of(lake.spark, values, DATA_SET_VALUES.schema))
+        lake.append(DATA_SET_FILINGS, frame_of(lake.spark, found.submissions, DATA_SET_FILINGS.schema))
+    return len(wanted)
+
+
+def changed_companies(lake: Lake) -> list[int]:
+    """Companies of which bronze holds other documents than silver was made from."""
+    held, read = _documents_held(lake), lake.read(COMPANIES).select("cik", "documents")
+    changed = held.join(read.withColumnRenamed("documents", "read"), "cik", "left").where(
+        F.col("read").isNull() | (F.col("read") != F.col("documents"))
+    )
+    return sorted(row[0] for row in changed.select("cik").collect())
+
+
+def _documents_held(lake: Lake) -> DataFrame:
+    """Of each company with documents of its own: the hashes of all that says something about it, in order."""
+    own = _documents(lake).select("cik", F.substring("content_hash", 1, HASH_DIGITS).alias("hash"))
+    listed = lake.read(DATA_SET_FILINGS).select(
+        "cik", F.lpad(F.lower(F.hex("content_hash")), HASH_DIGITS, "0").alias("hash")
+    )
+    every = own.unionByName(listed.join(own.select("cik").distinct(), "cik", "left_semi"))
+    return every.groupBy("cik").agg(F.concat_ws(",", F.array_sort(F.collect_set("hash"))).alias("documents"))
+
+
+def _documents(lake: Lake, *kinds: str) -> DataFrame:
+    """Documents about single companies, of some kinds or of all."""
+    wanted = kinds or (SUBMISSIONS, OLDER_SUBMISSIONS, COMPANY_FACTS)
+    stored = lake.read(DOCUMENTS_OF_FILINGS).unionByName(lake.read(DOCUMENTS_OF_FACTS))
+    return stored.where(F.col("kind").isin(*wanted) & F.col("cik").isNotNull())
+
+
+def _build_companies(lake: Lake, ciks: Sequence[int], now: datetime, told: Built) -> None:
+    ours = F.col("cik").isin(list(ciks))
+    documents = [row.asDict() for row in _documents_held(lake).where(ours).collect()]
+    lists = in_arrow(
+        _bodies(_documents(lake, SUBMISSIONS, OLDER_SUBMISSIONS).where(ours)), read_lists, READ_FILINGS_OUT
+    )
+    unread = F.expr(f"NOT contains(coalesce(documents, ''), substring(content_hash, 1, {HASH_DIGITS}))")
+    before = lake.read(COMPANIES).select("cik", "documents")
+    new = _documents(lake, COMPANY_FACTS).where(ours).join(before, "cik", "left").where(unread)
+    facts = in_arrow(_bodies(new), read_facts, READ_FACTS_OUT)
+    lists, facts = lists.persist(), facts.persist()
+    try:
+        stated = lake.read(DATA_SET_FILINGS).where(ours)
+        _replace(lake, FILINGS, ciks, _filings(lists, stated))
+        filings = lake.read(FILINGS).where(ours)
+        _replace(lake, FACTS, ciks, _facts(facts, lake.read(FACTS).where(ours), filings))
+        refused = _refusals(lists.unionByName(facts, allowMissingColumns=True))
+    finally:
+        lists.unpersist()
+        facts.unpersist()
+    about = _about(lake, ours)
+    rows = [_company_row(one, about.get(one["cik"]), refused.get(one["cik"], []), now) for one in documents]
+    newest = lake.spark.createDataFrame(rows, COMPANIES.schema)
+    merge = lake.delta(COMPANIES).alias("old").merge(newest.alias("new"), "old.cik = new.cik")
+    merge.whenMatchedUpdateAll().whenNotMatchedInsertAll().execute()
+    told.companies += len(rows)
+    told.filings += lake.read(FILINGS).where(ours).count()
+    told.facts += lake.read(FACTS).where(ours).count()
+    told.refused += sum(map(len, refused.values()))
+
+
+def _bodies(documents: DataFrame) -> DataFrame:
+    return documents.select("cik", "fetched_at", "body").repartition(TASKS)
+
+
+def _filings(lists: DataFrame, stated: DataFrame) -> DataFrame:
+    """Filings with the instants that evidence settles, a company at a time."""
+    columns = [
+        F.col(name) if name in stated.columns else F.lit(None).cast(FILINGS.schema[name].dataType).alias(name)
+        for name in READ_FILINGS.names if name != "is_amendment"
+    ]  # fmt: skip
+    from_sets = stated.select(*columns, F.col("form").endswith("/A").alias("is_amendment"))
+    every = _rows(lists, READ_FILINGS).unionByName(from_sets)
+    schema = StructType([FILINGS.schema[name] for name in FILINGS_SHAPE.names])
+    return groups_in_arrow(every, ["cik"], settled_filings, schema)
+
+
+def _facts(read: DataFrame, stored: DataFrame, filings: DataFrame) -> DataFrame:
+    """Every version of every fact: what was read now, and what silver holds already."""
+    every = _rows(read, READ_FACTS).unionByName(stored.select(*READ_FACTS.names))
+    return pairs_in_arrow(every, filings.select(*FILINGS_SHAPE.names), ["cik"], fact_versions, FACTS.schema)
+
+
+def _rows(read: DataFrame, shape: pa.Schema) -> DataFrame:
+    return read.where(F.col(REFUSAL).isNull()).select(*shape.names)
+
+
+def _refusals(read: DataFrame) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    for row in read.where(F.col(REFUSAL).isNotNull()).select("cik", REFUSAL).collect():
+        found.setdefault(row["cik"], []).append(row[REFUSAL])
+    return {cik: sorted(texts) for cik, texts in found.items()}
+
+
+def _about(lake: Lake, ours: Column) -> dict[int, Company]:
+    """What the newest list of each company says about it."""
+    pages = _documents(lake, SUBMISSIONS).where(ours).select("cik", "fetched_at", "content_hash", "body")
+    newest = pages.groupBy("cik").agg(F.max_by("body", F.struct("fetched_at", "content_hash")).alias("body"))
+    found = {}
+    for row in newest.collect():
+        try:
+            found[row["cik"]] = company_of(bytes(row["body"]))
+        except DocumentError:
+            continue  # it is among the refusals
+    return found
+
+
+def _company_row(
+    documents: dict[str, Any], about: Company | None, refused: Sequence[str], now: datetime
+) -> dict[str, Any]:
+    names = [{"name": one.name, "first": one.first, "last": one.last} for one in about.former_names] if about else []
+    return {
+        **documents,
+        "name": about and about.name, "sic": about and about.sic,
+        "tickers": ",".join(about.tickers) if about else None, "fiscal_year_end": about and about.fiscal_year_end,
+        "former_names": json.dumps(names) if about else None, "refused": len(refused),
+        "refusals": f"[{', '.join(refused[:TOLD_REFUSALS])}]", "built_at": now,
+    }  # fmt: skip
+
+
+def _replace(lake: Lake, table: Table, ciks: Sequence[int], rows: DataFrame) -> None:
+    """Exactly these rows for exactly these companies, in one commit."""
+    of_these = f"cik IN ({', '.join(map(str, ciks))})"
+    writer = rows.select(*table.column_names).write.format("delta").mode("overwrite")
+    writer.option("replaceWhere", of_these).save(lake.path(table))
+
+
+def _signed(content_hash: str) -> int:
+    """The first 64 bits of a hexadecimal hash, as rows of silver carry them."""
+    return int.from_bytes(bytes.fromhex(content_hash[:HASH_DIGITS]), "big", signed=True)

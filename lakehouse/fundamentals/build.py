@@ -1,0 +1,215 @@
+"""silver.figures and gold.fundamentals: of companies whose facts have changed everything, of others the new sessions.
+
+Both are functions of silver.facts, the corporate actions, the opinions and the daily bars. A row of a session holds
+what was known at its close, so what comes later leaves it as it is: sessions of a company are made anew only where
+its documents, its splits or the concepts have changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from lakehouse.fundamentals.concepts import ConceptsFile
+from lakehouse.fundamentals.inputs import inputs_of
+from lakehouse.fundamentals.opinion_measures import Opinions
+from lakehouse.fundamentals.per_share import SPLITS_SCHEMA, splits_of
+from lakehouse.fundamentals.sessions import CLOSES_SCHEMA, FUNDAMENTALS_SCHEMA, Company, fundamentals_of
+from lakehouse.fundamentals.stored_opinions import COLUMNS, opinions_of
+from lakehouse.fundamentals.timeline import TIMELINE_SCHEMA, timeline_of
+from lakehouse.lake import Lake
+from lakehouse.tables import Table
+from lakehouse.tables.filings import COMPANIES, FACTS
+from lakehouse.tables.fundamentals import FIGURES, FUNDAMENTALS
+from lakehouse.tables.gold import BARS
+from lakehouse.tables.silver import CORPORATE_ACTIONS, INSTRUMENTS, OPINIONS, SESSIONS
+from lakehouse.workers import groups_in_arrow, pairs_in_arrow
+
+FACT_COLUMNS = (
+    "cik", "concept", "unit", "period_start", "period_end", "days", "accession", "value", "form", "filed_date",
+    "origin", "known_from",
+)  # fmt: skip
+ABOUT = {"instrument_id": pa.string(), "symbol": pa.string(), "cik": pa.int64()}
+ROWS = pa.schema(
+    [
+        (name, ABOUT[name] if name in ABOUT else FUNDAMENTALS_SCHEMA.field(name).type)
+        for name in FUNDAMENTALS.column_names
+    ]
+)
+Split = tuple[date, float, Any]
+
+
+@dataclass(frozen=True)
+class Instrument:
+    """What measures of one instrument need besides figures and closes."""
+
+    instrument_id: str
+    cik: int
+    currency: str
+    sic: int | None
+    splits: tuple[Split, ...]
+    opinions: pa.Table
+
+    def company(self) -> Company:
+        """The same as measures take it."""
+        names = SPLITS_SCHEMA.names
+        splits = pa.table(dict(zip(names, zip(*self.splits, strict=True), strict=True)) if self.splits else {})
+        rows = splits.cast(SPLITS_SCHEMA) if self.splits else SPLITS_SCHEMA.empty_table()
+        opinions: Opinions | None = opinions_of(self.opinions, self.currency) if self.opinions.num_rows else None
+        return Company(self.currency, self.sic, splits_of(rows), opinions)
+
+
+@dataclass
+class Built:
+    """What a run did."""
+
+    companies: int = 0
+    figures: int = 0
+    sessions: int = 0
+
+
+def build(lake: Lake, concepts: ConceptsFile, exchange: str, *, first: date | None = None) -> Built:
+    """Bring both tables up to date; sessions from `first` on are made anew for everybody."""
+    instruments = read_instruments(lake)
+    bases = _bases(lake, instruments, concepts)
+    changed = _changed(lake, bases)
+    if changed:
+        _build_figures(lake, concepts, instruments, {cik: bases[cik] for cik in changed})
+    whole = [one for one in instruments if one.cik in changed]
+    others = [one for one in instruments if one.cik not in changed and one.cik in bases]
+    newest = lake.read(FUNDAMENTALS).agg(F.max("session_date")).collect()[0][0]
+    _build_sessions(lake, exchange, whole, "TRUE")
+    if others and (newest or first):
+        _build_sessions(lake, exchange, others, f"session_date >= DATE '{min(filter(None, (newest, first)))}'")
+    elif others:
+        _build_sessions(lake, exchange, others, "TRUE")
+    return Built(len(changed), lake.read(FIGURES).count(), lake.read(FUNDAMENTALS).count())
+
+
+def read_instruments(lake: Lake) -> list[Instrument]:
+    """Instruments of companies that file, each once whatever tickers it carried."""
+    companies = {row["cik"]: row["sic"] for row in lake.read(COMPANIES).select("cik", "sic").collect()}
+    splits: dict[str, list[Split]] = {}
+    rows = lake.read(CORPORATE_ACTIONS).where("action = 'split'")
+    for row in rows.select("instrument_id", "effective_date", "ratio", "known_from").collect():
+        splits.setdefault(row[0], []).append((row[1], float(row[2]), row[3]))
+    opinions = _opinions_by_instrument(lake)
+    nothing = pa.table({name: pa.nulls(0) for name in COLUMNS})
+    listed = lake.read(INSTRUMENTS).where("cik IS NOT NULL").select("instrument_id", "cik", "currency").distinct()
+    return [
+        Instrument(
+            row["instrument_id"], row["cik"], row["currency"], _number(companies[row["cik"]]),
+            tuple(sorted(splits.get(row["instrument_id"], []))), opinions.get(row["instrument_id"], nothing),
+        )
+        for row in listed.orderBy("instrument_id").collect() if row["cik"] in companies
+    ]  # fmt: skip
+
+
+def _number(sic: str | None) -> int | None:
+    return int(sic) if sic and sic.isdigit() else None
+
+
+def _opinions_by_instrument(lake: Lake) -> dict[str, pa.Table]:
+    """Opinions about whatever carried their ticker when they became known."""
+    said, listed = lake.read(OPINIONS).alias("o"), lake.read(INSTRUMENTS).where("cik IS NOT NULL").alias("i")
+    day = F.to_date("o.known_from")
+    carries = (F.col("o.symbol") == F.col("i.ticker")) & (day >= F.col("i.valid_from"))
+    carries &= F.col("i.valid_to").isNull() | (day <= F.col("i.valid_to"))
+    rows = said.join(listed, carries).select("i.instrument_id", *(f"o.{name}" for name in COLUMNS)).toArrow()
+    return {
+        one: rows.filter(pc.field("instrument_id") == one).drop_columns("instrument_id")
+        for one in pc.unique(rows["instrument_id"]).to_pylist()
+    }
+
+
+def _bases(lake: Lake, instruments: Sequence[Instrument], concepts: ConceptsFile) -> dict[int, str]:
+    """Of each company a hash of all that its figures are derived from."""
+    documents = {row["cik"]: row["documents"] for row in lake.read(COMPANIES).select("cik", "documents").collect()}
+    given = hashlib.sha256(concepts.model_dump_json().encode()).hexdigest()
+    found = {}
+    for cik in {one.cik for one in instruments}:
+        splits = [(str(day), ratio) for day, ratio in _splits_of(instruments, cik)]
+        found[cik] = hashlib.sha256(json.dumps([documents[cik], splits, given]).encode()).hexdigest()[:16]
+    return found
+
+
+def _splits_of(instruments: Iterable[Instrument], cik: int) -> list[tuple[date, float]]:
+    """The splits of a company's shares; listings of one company split together."""
+    return sorted({(day, ratio) for one in instruments if one.cik == cik for day, ratio, _ in one.splits})
+
+
+def _changed(lake: Lake, bases: Mapping[int, str]) -> set[int]:
+    stored = {row[0]: row[1] for row in lake.read(FIGURES).select("cik", "basis").distinct().collect()}
+    return {cik for cik, basis in bases.items() if stored.get(cik) != basis}
+
+
+def _build_figures(
+    lake: Lake, concepts: ConceptsFile, instruments: Sequence[Instrument], bases: Mapping[int, str]
+) -> None:  # fmt: skip
+    """Every answer about every concept, a company at a time."""
+    tags = sorted({tag for concept in concepts.concepts.values() for way in concept.ways for tag in way})
+    facts = lake.read(FACTS).where(F.col("cik").isin(list(bases)))
+    splits = {cik: _splits_of(instruments, cik) for cik in bases}
+
+    def derived(group: pa.Table) -> pa.Table:
+        cik = group["cik"][0].as_py()
+        rows = timeline_of(group.filter(pc.field("concept").isin(tags)), concepts, splits[cik])
+        rows = rows.append_column("basis", pa.repeat(pa.scalar(bases[cik]), rows.num_rows))
+        return rows.select([*TIMELINE_SCHEMA.names, "basis"])
+
+    figures = groups_in_arrow(facts.select(*FACT_COLUMNS), ["cik"], derived, FIGURES.schema)
+    _replace(lake, FIGURES, figures, f"cik IN ({', '.join(map(str, bases))})")
+
+
+def _build_sessions(lake: Lake, exchange: str, instruments: Sequence[Instrument], sessions: str) -> None:
+    """The rows of some instruments on the sessions that a condition holds for, in one commit."""
+    if not instruments:
+        return
+    by_id = {one.instrument_id: one for one in instruments}
+    pairs = [(one.instrument_id, one.cik) for one in instruments]
+    links = lake.spark.createDataFrame(pairs, "instrument_id string, cik bigint")
+    figures = lake.read(FIGURES).join(F.broadcast(links), "cik").select("instrument_id", *TIMELINE_SCHEMA.names)
+    closes = _closes(lake, exchange).where(F.col("instrument_id").isin(list(by_id))).where(sessions)
+
+    def measured(timeline: pa.Table, rows: pa.Table) -> pa.Table:
+        if not rows.num_rows:
+            return ROWS.empty_table()
+        one = by_id[rows["instrument_id"][0].as_py()]
+        found = fundamentals_of(
+            inputs_of(timeline.select(TIMELINE_SCHEMA.names).cast(TIMELINE_SCHEMA)),
+            rows.select(CLOSES_SCHEMA.names).cast(CLOSES_SCHEMA), one.company(),
+        )  # fmt: skip
+        symbols = rows.sort_by("as_of")["symbol"]
+        same = {"instrument_id": one.instrument_id, "cik": one.cik}
+        columns = {name: found[name] for name in found.column_names} | {"symbol": symbols}
+        columns |= {name: pa.repeat(pa.scalar(value), found.num_rows) for name, value in same.items()}
+        return pa.Table.from_arrays([columns[name] for name in ROWS.names], schema=ROWS)
+
+    rows = pairs_in_arrow(figures, closes, ["instrument_id"], measured, FUNDAMENTALS.schema)
+    ids = ", ".join(f"'{one}'" for one in by_id)
+    _replace(lake, FUNDAMENTALS, rows, f"instrument_id IN ({ids}) AND {sessions}")
+
+
+def _closes(lake: Lake, exchange: str) -> DataFrame:
+    """Daily closes as traded, known when the regular session closed."""
+    closing = lake.read(SESSIONS).where((F.col("exchange") == exchange) & (F.col("session") == "regular"))
+    bars = lake.read(BARS).where("interval = '1d' AND close IS NOT NULL")
+    return bars.join(closing.select("session_date", F.col("closes_at").alias("as_of")), "session_date").select(
+        "instrument_id", "symbol", "session_date", "as_of", F.col("close").cast("double").alias("close"),
+        F.col("as_of").alias("known_from"),
+    )  # fmt: skip
+
+
+def _replace(lake: Lake, table: Table, rows: DataFrame, where: str) -> None:
+    """Exactly these rows where a condition holds, in one commit."""
+    writer = rows.select(*table.column_names).write.format("delta").mode("overwrite")
+    writer.option("replaceWhere", where).save(lake.path(table))

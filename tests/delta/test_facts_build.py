@@ -1,0 +1,167 @@
+"""Documents of the SEC in bronze become silver.filings and silver.facts, whatever way they come in."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import random
+from datetime import UTC, date, datetime, timedelta
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from lakehouse.filings.acceptance import settled
+from lakehouse.filings.build import build, changed_companies
+from lakehouse.filings.companyfacts import facts_of
+from lakehouse.filings.datasets import data_set_of, filings_of_data_set
+from lakehouse.filings.shapes import FACTS as FACTS_SHAPE
+from lakehouse.filings.submissions import filings_of
+from lakehouse.filings.versions import as_known_at, as_known_at_sql, versions_of
+from lakehouse.lake import Lake
+from lakehouse.tables.bronze import DOCUMENTS_OF_FACTS, DOCUMENTS_OF_FILINGS
+from lakehouse.tables.filings import COMPANIES, DATA_SET_VALUES, FACTS, FILINGS
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+CIKS = {"AAPL": 320193, "NVDA": 1045810}
+EPS = "us-gaap:EarningsPerShareDiluted"
+CONCEPTS = ("EarningsPerShareDiluted", "Assets", "Revenues")
+Row = dict[str, Any]
+
+
+def a_document(kind: str, cik: int | None, body: bytes, hours: int = 0) -> Row:
+    """A row of bronze; documents of the SEC are told apart by what they hold."""
+    table = DOCUMENTS_OF_FILINGS if kind == "submissions" else DOCUMENTS_OF_FACTS
+    return dict.fromkeys(table.column_names) | {
+        "source": "sec", "document_id": f"{kind}/{cik}", "content_hash": hashlib.sha256(body).hexdigest(),
+        "kind": kind, "cik": cik, "fetched_at": NOW - timedelta(hours=hours), "url": "http://local/", "body": body,
+    }  # fmt: skip
+
+
+def lessened(body: bytes, *, before: str = "2100") -> bytes:
+    """A few concepts of a document of company facts, as of filings before a date."""
+    content = json.loads(body)
+    kept = {name: content["facts"]["us-gaap"][name] for name in CONCEPTS if name in content["facts"]["us-gaap"]}
+    for concept in kept.values():
+        concept["units"] = {
+            unit: [one for one in entries if one["filed"] < before] for unit, entries in concept["units"].items()
+        }
+    return json.dumps({**content, "facts": {"us-gaap": kept}}).encode()
+
+
+@pytest.fixture(scope="module")
+def documents(shared_data: Path) -> list[Row]:
+    """Lists and facts of two companies, an older issue of one company's facts, and a Data Set."""
+    found = []
+    for cik in CIKS.values():
+        name = f"CIK{cik:010d}.json.gz"
+        listing, facts = (
+            gzip.decompress((shared_data / "sec" / kind / name).read_bytes())
+            for kind in ("submissions", "companyfacts")
+        )
+        found += [a_document("submissions", cik, listing), a_document("company_facts", cik, lessened(facts))]
+        found.append(a_document("company_facts", cik, lessened(facts, before="2012"), hours=24))
+    data_set = (shared_data / "sec" / "fsds" / "2010q2.zip").read_bytes()
+    return [*found, a_document("data_set", None, data_set)]
+
+
+def land(lake: Lake, documents: list[Row]) -> None:
+    for table in (DOCUMENTS_OF_FILINGS, DOCUMENTS_OF_FACTS):
+        rows = [one for one in documents if (one["kind"] == "submissions") == (table is DOCUMENTS_OF_FILINGS)]
+        if rows:
+            lake.append(table, lake.spark.createDataFrame([tuple(row.values()) for row in rows], table.schema))
+
+
+def facts_in(lake: Lake) -> pa.Table:
+    rows = lake.read(FACTS).select(*FACTS_SHAPE.names).orderBy(*FACTS.key).toArrow()
+    return rows.cast(FACTS_SHAPE)
+
+
+def expected(documents: list[Row]) -> pa.Table:
+    """The pure functions over all documents at once."""
+    listed = [
+        filings_of(one["body"], cik=one["cik"], fetched_at=one["fetched_at"]).rows
+        for one in documents if one["kind"] == "submissions"
+    ]  # fmt: skip
+    sets = [
+        data_set_of(BytesIO(one["body"]), "set", fetched_at=one["fetched_at"])
+        for one in documents if one["kind"] == "data_set"
+    ]  # fmt: skip
+    stated = [filings_of_data_set(one.submissions) for one in sets]
+    read = [
+        facts_of(one["body"], fetched_at=one["fetched_at"]).rows for one in documents if one["kind"] == "company_facts"
+    ]
+    return versions_of(pa.concat_tables(read), settled(pa.concat_tables([*listed, *stated])))
+
+
+def in_order(rows: pa.Table) -> pa.Table:
+    return rows.sort_by([(name, "ascending") for name in FACTS.key]).combine_chunks()
+
+
+@pytest.mark.itest
+def test_silver_holds_what_the_pure_functions_make_of_all_documents(lake: Lake, documents: list[Row]) -> None:
+    land(lake, documents)
+
+    told = build(lake, now=NOW)
+
+    assert in_order(facts_in(lake)).equals(in_order(expected(documents)))
+    assert (told.companies, told.data_sets) == (2, 1)
+    assert lake.read(DATA_SET_VALUES).count() > 10_000
+    companies = {row["cik"]: row for row in lake.read(COMPANIES).collect()}
+    assert companies.keys() == set(CIKS.values())
+    assert "AAPL" in companies[CIKS["AAPL"]]["tickers"]
+    assert changed_companies(lake) == []
+    assert build(lake, now=NOW).companies == 0
+
+
+@pytest.mark.itest
+def test_documents_in_any_order_one_at_a_time_and_twice_give_the_same(lake: Lake, documents: list[Row]) -> None:
+    shuffled = list(documents)
+    random.Random(5).shuffle(shuffled)
+
+    for at, one in enumerate(shuffled):
+        land(lake, [one] if at % 2 else [one, one])
+        build(lake, now=NOW)
+
+    assert in_order(facts_in(lake)).equals(in_order(expected(documents)))
+
+
+@pytest.mark.itest
+def test_earnings_of_apple_are_known_as_they_were_filed(lake: Lake, documents: list[Row]) -> None:
+    apple = [one for one in documents if one["cik"] in (None, CIKS["AAPL"])]
+    land(lake, apple)
+    build(lake, now=NOW)
+    lake.read(FACTS).createOrReplaceTempView("facts")
+
+    def known(day: str) -> list[float]:
+        question = as_known_at_sql("facts", f"TIMESTAMP '{day} 12:00:00 UTC'")
+        of_2009 = f"concept = '{EPS}' AND period_end = DATE '2009-09-26' AND days > 300"
+        rows = lake.spark.sql(f"SELECT value FROM ({question}) WHERE {of_2009}").collect()
+        instant = datetime.fromisoformat(f"{day}T12:00:00+00:00")
+        pure = as_known_at(facts_in(lake), instant).filter(
+            (pa.compute.field("concept") == EPS) & (pa.compute.field("days") > 300)
+            & (pa.compute.field("period_end") == date(2009, 9, 26))
+        )  # fmt: skip
+        assert [row[0] for row in rows] == pure["value"].to_pylist()
+        return [row[0] for row in rows]
+
+    assert known("2009-10-26") == []
+    assert known("2009-10-28") == [6.29]
+    assert known("2010-01-26") == [9.08]
+
+
+def test_a_document_that_does_not_read_is_told_of_and_stops_nobody(lake: Lake, documents: list[Row]) -> None:
+    nvidia = [one for one in documents if one["cik"] == CIKS["NVDA"]]
+    land(lake, [*nvidia, a_document("company_facts", 7, b'{"cik": 7, "facts": ')])
+
+    told = build(lake, now=NOW)
+
+    assert told.refused == 1
+    broken = lake.read(COMPANIES).where("cik = 7").first()
+    assert broken is not None
+    assert json.loads(broken["refusals"])[0]["reason"] == "document_unreadable"
+    assert lake.read(FACTS).where(f"cik = {CIKS['NVDA']}").count() > 0
+    assert lake.read(FILINGS).where("cik = 7").count() == 0
