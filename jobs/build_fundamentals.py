@@ -3,7 +3,8 @@
 Figures are quarters, twelve months and years of standard concepts (conf/concepts.yaml), derived from silver.facts with
 their operands. A row of gold.fundamentals is one instrument on one session, with nothing in it that was known only
 after the regular session closed. Companies whose documents or splits have changed are made anew, others get the
-sessions that are missing; --from makes the sessions since then anew for everybody, as after late prints.
+sessions that are missing; --from makes the sessions since then anew for everybody, as after late prints. Then both
+tables are judged as by `tickhouse check-quality`; exit code 1 where one does not hold what it is declared to hold.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import asdict
 from datetime import date
 
 from jobs import cli
+from jobs._quality import require_judged
 from lakehouse.clock import system_clock
 from lakehouse.fundamentals.build import build
 from lakehouse.fundamentals.concepts import load_concepts
@@ -22,7 +24,7 @@ from lakehouse.lake import Lake
 from lakehouse.leases import lease
 from lakehouse.session import spark_session
 from lakehouse.settings import CONF, Settings
-from lakehouse.tables.fundamentals import FUNDAMENTALS
+from lakehouse.tables.fundamentals import FIGURES, FUNDAMENTALS
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,17 +35,23 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def body(args: argparse.Namespace) -> None:
-    """Session, lease, build, report."""
+    """Session, lease, build, report, judgement."""
     settings = cli.settings_of(args)
     with spark_session(settings, app_name="tickhouse-build-fundamentals") as spark:
-        told = build_fundamentals(Lake(spark, settings.paths.warehouse), settings, args.first)
-    if args.json:
+        lake = Lake(spark, settings.paths.warehouse)
+        show(build_fundamentals(lake, settings, args.first), as_json=args.json)
+        require_judged(lake, settings, (FIGURES, FUNDAMENTALS))
+
+
+def show(told: dict[str, int], *, as_json: bool) -> None:
+    """What was built, for people or for programs."""
+    if as_json:
         cli.print_json(told)
-    else:
-        print(
-            f"{told['companies']} companies derived anew; silver.figures holds {told['figures']:,} answers, "
-            f"gold.fundamentals {told['sessions']:,} rows."
-        )
+        return
+    print(
+        f"{told['companies']} companies derived anew; silver.figures holds {told['figures']:,} answers, "
+        f"gold.fundamentals {told['sessions']:,} rows."
+    )
 
 
 def build_fundamentals(lake: Lake, settings: Settings, first: date | None = None) -> dict[str, int]:

@@ -31,3 +31,7 @@ class FeedError(TickhouseError):
 
 class DocumentError(TickhouseError):
     """A fetched document is not what its source promises, so nothing of it can be kept."""
+
+
+class QualityError(TickhouseError):
+    """A table does not hold what its declaration promises, or nobody has looked."""

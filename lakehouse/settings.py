@@ -24,6 +24,7 @@ class Paths(Section):
     landing: str = "warehouse/landing"
     archive: str = "warehouse/archive"
     logs: str = "warehouse/logs"
+    data_docs: str = "warehouse/data_docs"
 
 
 class SparkSettings(Section):

@@ -58,6 +58,7 @@ def settings(tmp_path: Path) -> Settings:
             landing=str(tmp_path / "landing"),
             archive=str(tmp_path / "archive"),
             logs=str(tmp_path / "logs"),
+            data_docs=str(tmp_path / "data_docs"),
         ),
         spark=SparkSettings(shuffle_partitions=1),
     )

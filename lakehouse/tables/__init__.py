@@ -1,9 +1,16 @@
 """Every table of the lake, declared once."""
 
-from lakehouse.tables import bronze, filings, fundamentals, gold, silver
+from lakehouse.tables import bronze, filings, fundamentals, gold, quality, silver
 from lakehouse.tables.model import Column, Layer, Table
 
-ALL_TABLES: tuple[Table, ...] = (*bronze.TABLES, *silver.TABLES, *filings.TABLES, *gold.TABLES, *fundamentals.TABLES)
+ALL_TABLES: tuple[Table, ...] = (
+    *bronze.TABLES,
+    *silver.TABLES,
+    *filings.TABLES,
+    *gold.TABLES,
+    *fundamentals.TABLES,
+    *quality.TABLES,
+)
 
 
 def table_named(full_name: str) -> Table:
