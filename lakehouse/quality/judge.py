@@ -22,7 +22,6 @@ from great_expectations.data_context.types.base import (
     ProgressBarsConfig,
 )
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from lakehouse.lake import Lake
 from lakehouse.quality.pages import publish_pages
@@ -59,7 +58,7 @@ class Days:
         """The rows that are judged."""
         if not self.bounds(table):
             return rows
-        return rows.where(F.col("session_date").between(F.lit(self.first), F.lit(self.last)))
+        return rows.where(f"session_date BETWEEN DATE '{self.first}' AND DATE '{self.last}'")
 
 
 ALL_DAYS = Days()

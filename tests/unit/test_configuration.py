@@ -113,7 +113,7 @@ def test_null_as_text_unsets_what_may_be_unset_and_nothing_else(conf: Path) -> N
         (
             "paths: here",
             "conf/local.yaml:1: paths: expected a section with warehouse, checkpoints, landing, archive, logs, "
-            "found a single value.",
+            "data_docs, found a single value.",
         ),
         (
             "paths:\n  logs: a\n  logs: b",
