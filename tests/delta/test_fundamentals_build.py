@@ -28,6 +28,8 @@ from lakehouse.tables.fundamentals import FIGURES, FUNDAMENTALS
 from lakehouse.tables.gold import BARS
 from lakehouse.tables.silver import CORPORATE_ACTIONS, INSTRUMENTS, OPINIONS, SESSIONS
 
+pytestmark = pytest.mark.itest
+
 APPLE, FIRST, LAST = 320193, date(2009, 10, 19), date(2010, 2, 5)
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 CUT = datetime(2009, 12, 1, tzinfo=UTC)
@@ -111,7 +113,6 @@ def test_earnings_are_those_that_were_known_at_the_close(lake: Lake, facts: pa.T
         assert all((row[name] is None) == (name in reasons) for name in ("pe", "ps", "roe", "altman_z", "consensus"))
 
 
-@pytest.mark.itest
 def test_new_sessions_are_added_and_what_becomes_known_later_changes_nothing_before_it(
     lake: Lake, facts: pa.Table
 ) -> None:
@@ -137,7 +138,6 @@ def test_new_sessions_are_added_and_what_becomes_known_later_changes_nothing_bef
     assert whole[date(2010, 1, 27)]["eps"] != longer[date(2010, 1, 27)]["eps"]
 
 
-@pytest.mark.itest
 def test_a_split_brings_earlier_earnings_to_the_shares_of_the_session(lake: Lake, facts: pa.Table) -> None:
     list_apple(lake, facts)
     trade(lake, days()[:30])
@@ -164,7 +164,6 @@ def an_opinion(known: datetime, strong_buy: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@pytest.mark.itest
 def test_a_ticker_that_changes_hands_splices_neither_figures_nor_opinions(lake: Lake, facts: pa.Table) -> None:
     list_apple(lake, facts)
     lake.delta(INSTRUMENTS).update(set={"ticker": "'APC'", "valid_to": "DATE '2009-11-06'"})
