@@ -1,6 +1,6 @@
 """`make bench`: the rows of the benchmark table, side by side with their rivals.
 
-python -m benchmarks [--rows a,b]      rows a to e and g to i, an hour or more; results to docs/benchmarks.md
+python -m benchmarks [--rows a,b]      rows a to e and g to j, an hour or more; results to docs/benchmarks.md
 python -m benchmarks --quick           the same on little data, under five minutes; results beside the data
 python -m benchmarks soak              row f: 50 M trades and one hour of stream against themselves
 """

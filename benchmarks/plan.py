@@ -9,6 +9,7 @@ from benchmarks import (
     as_of_row,
     bars_row,
     commit_row,
+    fundamentals_row,
     indicators_row,
     latency_row,
     refine_row,
@@ -22,7 +23,7 @@ MILLION = 1_000_000
 
 
 def rows_of(*, quick: bool) -> tuple[Row | Trial, ...]:
-    """Rows a to e and g to i. Quick rows say whether everything works, not how fast it is: fixed costs rule them."""
+    """Rows a to e and g to j. Quick rows say whether everything works, not how fast it is: fixed costs rule them."""
     batch = asdict(Market(MILLION // 5 if quick else 20 * MILLION, per_slice=100_000 if quick else 500_000))
     stream = asdict(Market(MILLION // 10 if quick else 2 * MILLION, per_slice=50_000 if quick else 500_000))
     lesser = asdict(Market(MILLION // 20 if quick else MILLION, per_slice=50_000 if quick else 500_000))
@@ -35,6 +36,7 @@ def rows_of(*, quick: bool) -> tuple[Row | Trial, ...]:
         indicators_row.row(symbols=10 if quick else 100, bars_each=5_000 if quick else 50_000),
         alerts_row.trial(rate=2_000 if quick else 10_000, seconds=10 if quick else 60, warm_up=5 if quick else 30),
         as_of_row.row(bars=MILLION // 5 if quick else 10 * MILLION, filings=4_000 if quick else 200_000),
+        fundamentals_row.trial(companies=3 if quick else 100, years=1 if quick else 10),
     )
 
 

@@ -29,6 +29,7 @@ from jobs._documents import (
     tell_plan,
 )
 from lakehouse.errors import SettingsError
+from lakehouse.filings.documents import COMPANY_FACTS, DATA_SET, OLDER_SUBMISSIONS, SUBMISSIONS
 from lakehouse.lake import Lake
 from lakehouse.reference.watchlist import Watchlist
 from lakehouse.session import spark_session
@@ -41,11 +42,11 @@ from streaming.collectors.request import Request
 from streaming.collectors.sec import Company, Edgar, companies_in
 
 NAME = "collect-filings"
-USUAL = (sec.SUBMISSIONS, sec.COMPANY_FACTS, sec.FILING_DOCUMENT)
+USUAL = (SUBMISSIONS, COMPANY_FACTS, sec.FILING_DOCUMENT)
 OF_FINNHUB = (finnhub.FILINGS, finnhub.FINANCIALS, finnhub.SPLITS, finnhub.DIVIDENDS, finnhub.EARNINGS_CALENDAR)
-KINDS = (*USUAL, sec.DAILY_INDEX, sec.DATA_SET, *OF_FINNHUB)
+KINDS = (*USUAL, sec.DAILY_INDEX, DATA_SET, *OF_FINNHUB)
 OF_COMPANIES = frozenset(USUAL)
-LISTS = frozenset({sec.SUBMISSIONS, sec.OLDER_SUBMISSIONS})
+LISTS = frozenset({SUBMISSIONS, OLDER_SUBMISSIONS})
 BACK = timedelta(days=365)
 
 
@@ -98,13 +99,13 @@ def plan(
     """All that is known to be asked for before anything is."""
     edgar, rest = edgar_of(settings), finnhub_rest(settings)
     requests: list[Request] = []
-    if sec.SUBMISSIONS in kinds:
+    if SUBMISSIONS in kinds:
         requests += [edgar.submissions(company) for company in companies]
-    if sec.COMPANY_FACTS in kinds:
+    if COMPANY_FACTS in kinds:
         requests += [edgar.company_facts(company) for company in companies]
     if sec.DAILY_INDEX in kinds:
         requests += edgar.daily_indexes(days.first, min(days.last, days.today - timedelta(days=1)))
-    if sec.DATA_SET in kinds:
+    if DATA_SET in kinds:
         requests += edgar.data_sets(days.first, days.last)
     return requests + [
         one for kind in OF_FINNHUB if kind in kinds for symbol in symbols for one in rest.plan(kind, symbol, days)

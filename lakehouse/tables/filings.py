@@ -60,7 +60,7 @@ FACTS = Table(
     columns=(
         Column("cik", "bigint", "SEC filer number", nullable=False),
         Column("concept", "string", "Taxonomy and tag, such as us-gaap:Assets", nullable=False),
-        Column("unit", "string", "USD, shares, USD/shares and others", nullable=False),
+        Column("unit", "string", "Unit of measure, such as USD, shares or USD/shares", nullable=False),
         Column("period_start", "date", "First day of the period, NULL for an instant"),
         Column("period_end", "date", "Last day of the period, or the instant's day", nullable=False),
         Column("days", "int", "Days of the period, 0 for an instant", nullable=False),

@@ -17,7 +17,7 @@ FIGURES = Table(
         Column("unit", "string", "Unit of the value"),
         Column("known_from", "timestamp", "From when on this was the answer, UTC", nullable=False),
         Column("filed_date", "date", "Latest filing date among the operands"),
-        Column("method", "string", "reported, four_quarters, year_to_date_less_prior, formula and others"),
+        Column("method", "string", "How it was derived, such as reported, four_quarters or formula"),
         Column("reason", "string", "Why there is no value, such as missing_quarter"),
         Column(
             "operands", "string", "JSON: the facts it is made of, with sign, accession and filing date", nullable=False

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from lakehouse.filings.documents import COMPANY_FACTS, DATA_SET, OLDER_SUBMISSIONS, SUBMISSIONS
 from streaming.collectors import finnhub, sec
 
 EMPTY, NOT_JSON, ELIDED, HTML_INSTEAD, ERROR_ANSWER, SCHEMA_CHANGED, NOT_A_ZIP = (
@@ -155,13 +156,13 @@ def _series(body: bytes) -> Broken | None:
 
 
 _PROMISES: Mapping[str, Callable[[bytes], Broken | None]] = {
-    sec.SUBMISSIONS: _json(_submissions),
-    sec.OLDER_SUBMISSIONS: _json(_filing_columns),
-    sec.COMPANY_FACTS: _json(_object("cik", "facts")),
+    SUBMISSIONS: _json(_submissions),
+    OLDER_SUBMISSIONS: _json(_filing_columns),
+    COMPANY_FACTS: _json(_object("cik", "facts")),
     sec.COMPANY_TICKERS: _json(_tickers),
     sec.FILING_DOCUMENT: _filing,
     sec.DAILY_INDEX: _index,
-    sec.DATA_SET: _zip,
+    DATA_SET: _zip,
     finnhub.FILINGS: _json(_list("accessNumber", "form", "filedDate", "acceptedDate")),
     finnhub.FINANCIALS: _json(_listed_in("data", "accessNumber", "form", "endDate", "report")),
     finnhub.RECOMMENDATION: _json(_list("period", "strongBuy", "buy", "hold", "sell", "strongSell")),

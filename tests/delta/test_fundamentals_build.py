@@ -26,7 +26,9 @@ from lakehouse.settings import CONF
 from lakehouse.tables.filings import COMPANIES, FACTS
 from lakehouse.tables.fundamentals import FIGURES, FUNDAMENTALS
 from lakehouse.tables.gold import BARS
-from lakehouse.tables.silver import CORPORATE_ACTIONS, INSTRUMENTS, SESSIONS
+from lakehouse.tables.silver import CORPORATE_ACTIONS, INSTRUMENTS, OPINIONS, SESSIONS
+
+pytestmark = pytest.mark.itest
 
 APPLE, FIRST, LAST = 320193, date(2009, 10, 19), date(2010, 2, 5)
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -111,7 +113,6 @@ def test_earnings_are_those_that_were_known_at_the_close(lake: Lake, facts: pa.T
         assert all((row[name] is None) == (name in reasons) for name in ("pe", "ps", "roe", "altman_z", "consensus"))
 
 
-@pytest.mark.itest
 def test_new_sessions_are_added_and_what_becomes_known_later_changes_nothing_before_it(
     lake: Lake, facts: pa.Table
 ) -> None:
@@ -137,7 +138,6 @@ def test_new_sessions_are_added_and_what_becomes_known_later_changes_nothing_bef
     assert whole[date(2010, 1, 27)]["eps"] != longer[date(2010, 1, 27)]["eps"]
 
 
-@pytest.mark.itest
 def test_a_split_brings_earlier_earnings_to_the_shares_of_the_session(lake: Lake, facts: pa.Table) -> None:
     list_apple(lake, facts)
     trade(lake, days()[:30])
@@ -153,3 +153,40 @@ def test_a_split_brings_earlier_earnings_to_the_shares_of_the_session(lake: Lake
     assert rows[date(2009, 11, 6)]["eps"] == pytest.approx(6.29)
     assert rows[date(2009, 11, 9)]["eps"] == pytest.approx(6.29 / 7)
     assert lake.read(FIGURES).where("name = 'eps_diluted' AND value IS NOT NULL").count() > 0
+
+
+def an_opinion(known: datetime, strong_buy: float) -> dict[str, Any]:
+    """So many analysts say strong buy of whatever is called AAPL then."""
+    return {
+        **dict.fromkeys(OPINIONS.column_names), "opinion_id": str(known), "source": "test", "symbol": "AAPL",
+        "kind": "recommendation", "period": known.date(), "measure": "strong_buy", "value": strong_buy,
+        "known_from": known, "known_basis": "stated", "fetched_at": NOW, "revised_at": NOW, "document_hash": "h",
+    }  # fmt: skip
+
+
+def test_a_ticker_that_changes_hands_splices_neither_figures_nor_opinions(lake: Lake, facts: pa.Table) -> None:
+    list_apple(lake, facts)
+    lake.delta(INSTRUMENTS).update(set={"ticker": "'APC'", "valid_to": "DATE '2009-11-06'"})
+    apple = lake.read(INSTRUMENTS).collect()[0].asDict()
+    later = apple | {"ticker": "AAPL", "valid_from": date(2009, 11, 9), "valid_to": None}
+    other = apple | {"instrument_id": "I-OLD", "ticker": "AAPL", "cik": 99, "valid_to": date(2009, 11, 6)}
+    lake.append(INSTRUMENTS, reference_frame(lake.spark, INSTRUMENTS, [later, other]))
+    filer = lake.read(COMPANIES).collect()[0].asDict() | {"cik": 99}
+    lake.append(COMPANIES, lake.spark.createDataFrame([filer], COMPANIES.schema))
+    said = [an_opinion(datetime(2009, 11, day, 15, tzinfo=UTC), count) for day, count in ((2, 3.0), (10, 7.0))]
+    lake.append(OPINIONS, lake.spark.createDataFrame(said, OPINIONS.schema))
+    trading = [a_bar(day, 190.0) for day in days()[:25]]
+    old = [bar | {"instrument_id": "I-OLD"} for bar in trading if bar["session_date"] <= date(2009, 11, 6)]
+    lake.append(BARS, lake.spark.createDataFrame([*trading, *old], BARS.schema))
+
+    build(lake, CONCEPTS, "XNYS")
+
+    rows = {(row["instrument_id"], row["session_date"]): row for row in lake.read(FUNDAMENTALS).collect()}
+    mine, theirs = rows["I-AAPL", date(2009, 11, 5)], rows["I-OLD", date(2009, 11, 5)]
+    assert (mine["cik"], theirs["cik"]) == (APPLE, 99)
+    assert mine["eps"] == pytest.approx(6.29)
+    assert theirs["eps"] is None
+    assert mine["consensus"] is None
+    assert theirs["consensus"] == 5.0
+    assert rows["I-AAPL", date(2009, 11, 11)]["consensus"] == 5.0
+    assert max(day for name, day in rows if name == "I-OLD") == date(2009, 11, 6)

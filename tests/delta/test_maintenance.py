@@ -58,6 +58,7 @@ def append(lake: Lake, first: int, *, table: Table = THINGS, appends: int = 3) -
         lake.append(table, rows)
 
 
+@pytest.mark.itest
 def test_small_files_are_packed_and_only_old_files_nobody_needs_are_deleted(things: Lake) -> None:
     append(things, 0)
     folder = Path(things.path(THINGS))
@@ -210,6 +211,7 @@ def test_a_stream_that_packs_its_own_files_stays_exact_and_tells_of_every_batch(
     assert sum(line["rows"] for line in batches if line["query"] == "refine") == bronze_records(streamed.root).num_rows
 
 
+@pytest.mark.itest
 def test_tables_of_a_running_owner_are_left_alone_and_the_rest_is_done_and_logged(
     things: Lake, settings: Settings
 ) -> None:

@@ -126,6 +126,7 @@ SAFE: dict[str, tuple[Callable[[Table], Table], dict[str, tuple[str | None, str 
 }
 
 
+@pytest.mark.itest
 @pytest.mark.parametrize("name", SAFE)
 def test_a_safe_difference_is_seen_and_settled_without_touching_rows(things: Lake, name: str) -> None:
     change, expected = SAFE[name]
@@ -166,6 +167,7 @@ REFUSED: dict[str, tuple[Callable[[Table], Table], str]] = {
 }
 
 
+@pytest.mark.itest
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_destructive_difference_is_refused_with_the_statement_it_would_need(things: Lake, name: str) -> None:
     change, reason = REFUSED[name]

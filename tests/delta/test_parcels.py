@@ -48,6 +48,7 @@ def test_rows_of_the_second_judgement_are_those_of_the_first(stage: Direct) -> N
     assert [row["reasons"] for row in refused] == told.refusals["reasons"].to_pylist()
 
 
+@pytest.mark.itest
 def test_prints_of_a_large_batch_lie_in_files_that_a_batch_of_bars_may_hold(
     stage: Direct, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,6 +38,7 @@ def test_sessions_come_back_as_the_arrays_they_went_in_as(lake: Lake) -> None:
     assert not len(read_session_arrays(lake, "XLON").opens_ms)
 
 
+@pytest.mark.itest
 def test_a_corrected_calendar_replaces_the_sessions_it_corrects(lake: Lake) -> None:
     day = date(2015, 12, 24)
     merge_reference(lake, SESSIONS, sessions_for("XNYS", day, day, sequence=1))
@@ -59,6 +60,7 @@ def test_actions_keep_their_ratio_to_nine_places_and_their_instant(lake: Lake) -
     assert tuple(row) == (Decimal("1.002700272"), 1_402_300_800_000, date(2014, 6, 9))
 
 
+@pytest.mark.itest
 def test_newer_wins_older_never_does_and_repeats_change_nothing(lake: Lake) -> None:
     first = date(2000, 1, 3)
     merge_instruments(lake, [listing("A", first, 2, name="two"), listing("A", first, 1, name="one")])

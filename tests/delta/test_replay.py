@@ -19,6 +19,8 @@ from tests.faults.market import Record, market, resent
 from tests.faults.oracle import actual_bars, actual_silver, differences, landed_records
 from tests.faults.pipeline import Direct, Streamed, harness_lake, settings_in
 
+pytestmark = pytest.mark.itest
+
 SEED = 7  # eight records, among them late prints, a cancel and a correction
 RECORDS = market(SEED, 24, stamped=True, hostile=False)
 
@@ -62,7 +64,6 @@ def test_the_first_run_is_right_and_its_late_prints_and_cancels_set_bars_apart_f
     assert bars["first_close"] != bars["close"]
 
 
-@pytest.mark.itest
 def test_lost_checkpoints_are_replayed_from_bronze_alone_and_change_nothing(first: Streamed, tmp_path: Path) -> None:
     copy = first.copy(tmp_path)
     shutil.rmtree(copy.settings.paths.checkpoints)
@@ -80,7 +81,7 @@ def test_lost_checkpoints_are_replayed_from_bronze_alone_and_change_nothing(firs
 
 @pytest.mark.parametrize(
     ("size", "speed"),
-    [(1000, 10), *(pytest.param(size, speed, marks=pytest.mark.itest) for size, speed in ((1, 10), (7, 0)))],
+    [(1000, 10), (1, 10), (7, 0)],
 )
 def test_any_speed_and_size_of_batches_shuffled_and_re_sent_give_the_same_gold(
     first: Streamed, spark: SparkSession, empty_lake: Path, tmp_path: Path, size: int, speed: float
