@@ -71,8 +71,8 @@ def judge(
     with _context() as (context, site):
         source = context.data_sources.add_spark(name=SITE, persist=False)
         found = [verdict for table in tables for verdict in _judge_table(lake, context, source, table, run, days)]
-        context.build_data_docs()
-        publish_pages(lake.files, site, data_docs, run.run_id)
+        context.build_data_docs(build_index=False)  # its index is empty without scripts from other hosts
+        publish_pages(lake.files, site, data_docs, run, found)
     return found
 
 
@@ -81,12 +81,10 @@ def _context() -> Iterator[tuple[Any, Path]]:
     """A context that lives in memory, and the folder its pages are built in."""
     with tempfile.TemporaryDirectory(prefix="data_docs") as folder:
         store = {"class_name": "TupleFilesystemStoreBackend", "base_directory": folder}
-        index = {"class_name": "DefaultSiteIndexBuilder"}
         config = DataContextConfig(
             store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
             data_docs_sites={
-                SITE: {"class_name": "SiteBuilder", "store_backend": store, "site_index_builder": index,
-                       "show_how_to_buttons": False}
+                SITE: {"class_name": "SiteBuilder", "store_backend": store, "show_how_to_buttons": False}
             },
             progress_bars=ProgressBarsConfig(globally=False),
             analytics_enabled=False,

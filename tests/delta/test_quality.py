@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -96,6 +97,9 @@ def test_a_nan_a_null_a_second_key_and_a_broken_check_are_each_found_named_and_c
     shown = next(Path(docs, page).read_text(encoding="utf-8") for page in pages if page.startswith("r1/validations"))
     assert "3 of 6 rows break it" in shown
     assert "<script src=" not in shown
+    run_index = Path(docs, "r1", "index.html").read_text(encoding="utf-8")
+    linked = re.findall(r"href='(validations/.*?)'", run_index)
+    assert [Path(docs, "r1", one).is_file() for one in linked] == [True]
 
 
 def test_a_whole_table_holds_and_one_that_nobody_judged_is_refused(lake: Lake, settings: Settings) -> None:

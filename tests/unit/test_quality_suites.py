@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -11,10 +13,10 @@ pytest.importorskip("great_expectations", reason="great-expectations is not inst
 
 from lakehouse.errors import QualityError
 from lakehouse.quality.judge import Days
-from lakehouse.quality.pages import index_of, without_strangers
+from lakehouse.quality.pages import index_of_runs, index_of_tables, without_strangers
 from lakehouse.quality.rules import rules_of
 from lakehouse.quality.suites import COLUMNS, KEY, TYPE, suite_of
-from lakehouse.quality.verdicts import FLAG, Verdict, require_held
+from lakehouse.quality.verdicts import FLAG, Run, Verdict, require_held
 from lakehouse.tables import ALL_TABLES, Table
 from lakehouse.tables.fundamentals import FIGURES
 from lakehouse.tables.gold import BARS
@@ -63,9 +65,25 @@ def test_pages_load_nothing_from_other_hosts_and_keep_their_own() -> None:
 
 
 def test_the_index_lists_runs_newest_first() -> None:
-    page = index_of(["20260101T000000Z-a", "20260102T000000Z-b"])
+    page = index_of_runs(["20260101T000000Z-a", "20260102T000000Z-b"])
 
     assert page.index("20260102T000000Z-b/index.html") < page.index("20260101T000000Z-a/index.html")
+
+
+def test_the_index_of_a_run_links_each_table_and_puts_those_that_do_not_hold_first() -> None:
+    other = replace(HELD, table="gold.bars")
+    pages = [
+        "expectations/gold/bars.html",
+        *(f"validations/x/tickhouse-{one}.html" for one in (BROKEN.table, "gold.bars")),
+    ]
+
+    page = index_of_tables(Run("r1", datetime(2026, 3, 2, 12, tzinfo=UTC)), pages, [other, HELD, BROKEN])
+
+    rows = re.findall(r"<tr><td><a href='(.*?)'>(.*?)</a></td><td>(.*?)</td>", page)
+    assert rows == [
+        ("validations/x/tickhouse-silver.figures.html", "silver.figures", "1 do not hold"),
+        ("validations/x/tickhouse-gold.bars.html", "gold.bars", "holds"),
+    ]
 
 
 def test_days_bound_tables_of_sessions_only() -> None:
