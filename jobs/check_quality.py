@@ -22,6 +22,7 @@ from jobs import cli
 from jobs._quality import Flags, judge_and_store
 from jobs.compare_bars import against_vendor
 from lakehouse.clock import system_clock
+from lakehouse.errors import TableError
 from lakehouse.lake import Lake
 from lakehouse.quality.flags import flag_balances, flag_closes, flag_data_sets
 from lakehouse.quality.judge import Days
@@ -50,6 +51,11 @@ def body(args: argparse.Namespace) -> int:
     with spark_session(settings, app_name="tickhouse-check-quality") as spark:
         lake = Lake(spark, settings.paths.warehouse)
         tables = args.tables or [table for table in ALL_TABLES if lake.exists(table)]
+        if not tables:
+            raise TableError(
+                f"paths.warehouse: expected tables, found no table at {settings.paths.warehouse}. Nothing was judged. "
+                f"Create them with `tickhouse tables create`, or name the warehouse."
+            )
         flags = flags_of(lake, settings, tables, days)
         run, verdicts = judge_and_store(lake, settings, tables, days, list(flags))
     show(run, verdicts, settings, as_json=args.json)

@@ -16,11 +16,12 @@ import pytest
 pytest.importorskip("great_expectations", reason="great-expectations is not installed")
 
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
 from jobs import _quality, build_fundamentals, check_quality
 from lakehouse.errors import QualityError
 from lakehouse.lake import Lake
-from lakehouse.quality.flags import balance_sheets, flag_balances, flag_data_sets
+from lakehouse.quality.flags import balance_sheets, flag_balances, flag_closes, flag_data_sets
 from lakehouse.quality.judge import Days, judge
 from lakehouse.quality.verdicts import Run, Verdict, require_quality, store
 from lakehouse.settings import Settings
@@ -174,7 +175,13 @@ def test_what_sources_say_differently_is_flagged_and_refuses_nothing(lake: Lake)
     lake.append(FACTS, lake.spark.createDataFrame([fact], FACTS.schema))
     lake.append(DATA_SET_VALUES, lake.spark.createDataFrame([value], DATA_SET_VALUES.schema))
 
-    flags = [*flag_balances(lake), *flag_data_sets(lake)]
+    compared = lake.spark.sql(
+        "SELECT 'I-X' AS instrument_id, DATE '2026-03-02' AS session_date, array(named_struct('field', 'close', "
+        "'ours', '1.5', 'theirs', '2.5')) AS differing"
+    )
+    agreeing = compared.withColumn("differing", F.expr("filter(differing, one -> false)"))
+
+    flags = [*flag_balances(lake), *flag_data_sets(lake), *flag_closes(lake, compared.unionByName(agreeing))]
     store(lake, Run("r1", NOW), flags)
 
     assert [(one.expectation, one.unexpected, one.blocks) for one in flags] == [
@@ -182,9 +189,11 @@ def test_what_sources_say_differently_is_flagged_and_refuses_nothing(lake: Lake)
         ("data_sets_say_the_same", 1, False),
         ("data_sets_have_it_too", 0, False),
         ("companyfacts_have_it_too", 0, False),
+        ("closes_equal_vendor", 1, False),
     ]
     assert "off by 2,000,000,000 USD" in flags[0].observed
     assert "0000000001-26-000001 us-gaap:Assets 2025-12-31" in flags[1].observed
+    assert flags[4].observed == "1 of 2 days disagree: I-X on 2026-03-02 1.5 against 2.5"
     require_quality(lake, [FIGURES, FACTS])
 
 
@@ -222,6 +231,8 @@ def test_the_jobs_end_with_1_where_a_table_does_not_hold_and_0_where_all_do(
     assert "gold.fundamentals 0 rows" in refused.out
     assert "error: silver.figures: 2 expectations do not hold." in refused.err
     assert check_quality.main(["silver.nothing", *arguments(settings)]) == 2
+    assert check_quality.main([*arguments(settings), "--set", "paths.warehouse=" + settings.paths.landing]) == 1
+    assert "no table at" in capsys.readouterr().err
 
 
 def test_a_failed_judgement_refuses_a_job(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
