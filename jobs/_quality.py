@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from lakehouse.clock import system_clock
 from lakehouse.lake import Lake
 from lakehouse.leases import lease
-from lakehouse.quality.judge import ALL_DAYS, Days, judge
+from lakehouse.quality.days import ALL_DAYS, Days
 from lakehouse.quality.verdicts import Run, Verdict, require_held, store
 from lakehouse.settings import Settings
 from lakehouse.tables import Table
@@ -21,6 +21,8 @@ def judge_and_store(
     lake: Lake, settings: Settings, tables: Sequence[Table], days: Days = ALL_DAYS, flags: Sequence[Flags] = ()
 ) -> tuple[Run, list[Verdict]]:
     """Judge tables, look for what is to be flagged, and store both under the lease of gold.quality_results."""
+    from lakehouse.quality.judge import judge  # seconds of importing that `--help` need not wait for
+
     lake.create(QUALITY_RESULTS)
     now = system_clock()
     run = Run(f"{now:%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:6]}", now)

@@ -24,8 +24,8 @@ from jobs.compare_bars import against_vendor
 from lakehouse.clock import system_clock
 from lakehouse.errors import TableError
 from lakehouse.lake import Lake
+from lakehouse.quality.days import Days
 from lakehouse.quality.flags import flag_balances, flag_closes, flag_data_sets
-from lakehouse.quality.judge import Days
 from lakehouse.quality.verdicts import FLAG, Run, Verdict
 from lakehouse.session import spark_session
 from lakehouse.settings import Settings

@@ -9,8 +9,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -21,47 +19,17 @@ from great_expectations.data_context.types.base import (
     InMemoryStoreBackendDefaults,
     ProgressBarsConfig,
 )
-from pyspark.sql import DataFrame
 
 from lakehouse.lake import Lake
+from lakehouse.quality.days import ALL_DAYS, Days
 from lakehouse.quality.pages import publish_pages
 from lakehouse.quality.suites import suite_of
-from lakehouse.quality.verdicts import WHOLE, Run, Verdict
+from lakehouse.quality.verdicts import Run, Verdict
 from lakehouse.tables import Table
 
 SITE = "tickhouse"
 NOT_JUDGED = "could not be judged: "
 LONGEST_MESSAGE = 500
-
-
-@dataclass(frozen=True)
-class Days:
-    """The session dates that are judged, of tables that have them; others are judged whole."""
-
-    first: date = date.min
-    last: date = date.max
-
-    @property
-    def are_all(self) -> bool:
-        """Whether nothing is left out."""
-        return (self.first, self.last) == (date.min, date.max)
-
-    def bounds(self, table: Table) -> bool:
-        """Whether they leave out rows of a table."""
-        return not self.are_all and "session_date" in table.column_names
-
-    def scope(self, table: Table) -> str:
-        """What was judged, as gold.quality_results says it."""
-        return f"{self.first} to {self.last}" if self.bounds(table) else WHOLE
-
-    def rows(self, table: Table, rows: DataFrame) -> DataFrame:
-        """The rows that are judged."""
-        if not self.bounds(table):
-            return rows
-        return rows.where(f"session_date BETWEEN DATE '{self.first}' AND DATE '{self.last}'")
-
-
-ALL_DAYS = Days()
 
 
 def judge(

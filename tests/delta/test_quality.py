@@ -21,8 +21,9 @@ from pyspark.sql import functions as F
 from jobs import _quality, build_fundamentals, check_quality
 from lakehouse.errors import QualityError
 from lakehouse.lake import Lake
+from lakehouse.quality.days import Days
 from lakehouse.quality.flags import balance_sheets, flag_balances, flag_closes, flag_data_sets
-from lakehouse.quality.judge import Days, judge
+from lakehouse.quality.judge import judge
 from lakehouse.quality.verdicts import Run, Verdict, require_quality, store
 from lakehouse.settings import Settings
 from lakehouse.tables import Column, Layer, Table

@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("great_expectations", reason="great-expectations is not installed")
 
 from lakehouse.errors import QualityError
-from lakehouse.quality.judge import Days
+from lakehouse.quality.days import Days
 from lakehouse.quality.pages import index_of_runs, index_of_tables, without_strangers
 from lakehouse.quality.rules import rules_of
 from lakehouse.quality.suites import COLUMNS, KEY, TYPE, suite_of
