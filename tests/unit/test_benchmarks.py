@@ -285,7 +285,7 @@ def test_the_page_says_plainly_what_was_void_and_what_lies_under_its_floor() -> 
 
 
 def test_what_lives_in_a_heap_is_the_total_of_its_histogram() -> None:
-    told = "4242:\n num     #instances         #bytes  class name\n   1:  3  96  [J (java.base@17.0.15)\nTotal  7  1234\n"
+    told = "4242:\n num  #instances  #bytes  class name\n   1:  3  96  [J (java.base@17.0.15)\nTotal  7  1234\n"
 
     assert total_bytes(told) == 1234
     with pytest.raises(ValueError, match="Total"):
