@@ -20,7 +20,7 @@ ifeq ($(filter $(TAG),40 41),)
 $(error SPARK=$(SPARK) is not one of 4.0 and 4.1)
 endif
 
-.PHONY: help setup demo test itest nightly lint fmt bench bench-quick soak docs wheel clean lock system browser
+.PHONY: help setup demo test itest nightly lint fmt bench bench-quick soak docs wheel clean lock system browser trino
 
 help: ## Show this help
 	@echo "make TARGET [SPARK=4.0] [ARGS='...']"
@@ -34,7 +34,7 @@ demo: setup ## One simulated session from stream to tables on this machine, no a
 test: setup ## Fast tests: unit, and Spark with Delta on local disk
 	$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder -m "not itest and not nightly" $(ARGS)
 
-itest: setup browser .work/jars/dynamodb/.stamp ## Tests that start real processes and servers, and the long ones
+itest: setup browser trino .work/jars/dynamodb/.stamp ## Tests that start real processes and servers, and the long ones
 	$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder -m "itest and not nightly" --durations=12 $(ARGS) || $(NO_TESTS_YET)
 
 nightly: setup ## Tests too long for every day
@@ -80,13 +80,16 @@ lock: system ## Pin every dependency again: requirements/*.txt and jars/*.sha256
 	  $(LOCK) requirements/bench.in -c $$all -o requirements/bench-spark$$tag.txt; \
 	done
 	$(LOCK) requirements/tools.in -o requirements/tools.txt
-	for name in spark41 spark40 kafka dynamodb; do bin/fetch-jars $$name --lock; done
+	for name in spark41 spark40 kafka dynamodb trino; do bin/fetch-jars $$name --lock; done
 
 system:
 	@bin/system-packages
 
 browser:
 	@bin/system-packages browser || echo "Without Chromium its tests skip."
+
+trino: # 821 MB to fetch, 308 MB to keep
+	@{ bin/java-home 24 >/dev/null && $(MAKE) --no-print-directory .work/jars/trino/.stamp; } || echo "Without Trino its tests skip."
 
 $(VENV)/.stamp: requirements/spark$(TAG).txt bin/make-venv | system
 	@echo "Installing $< into $(VENV) (some minutes the first time)"

@@ -82,7 +82,9 @@ def derive(place: Place, *, companies: int, years: int) -> dict[str, Any]:
     with measured() as day:
         after = build(lake, concepts, EXCHANGE)
     if (told.companies, after.companies, after.sessions) != (companies, 0, companies * len(days)):
-        raise RuntimeError(f"expected {companies * len(days)} rows of {companies} companies, found {told}, then {after}")
+        raise RuntimeError(
+            f"expected {companies * len(days)} rows of {companies} companies, found {told}, then {after}"
+        )
     shutil.rmtree(settings.paths.warehouse)
     times = {name: {"wall": one.wall, "cpu": one.cpu} for name, one in (("whole", whole), ("day", day))}
     return {**times, "facts": facts, "sessions": len(days), "rows": after.sessions, "figures": after.figures}
@@ -152,5 +154,3 @@ def _trade(lake: Lake, companies: int, days: list[date]) -> None:
         for field in schema
     ]  # fmt: skip
     lake.append(BARS, frame_of(lake.spark, pa.Table.from_arrays(columns, schema=schema), BARS.schema))
-
-

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -13,7 +12,6 @@ from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PROC = Path("/proc")
-HEAP_USED = re.compile(r"total \d+K, used (\d+)K")
 
 
 @dataclass
@@ -45,22 +43,25 @@ def tree_memory_bytes(root: int) -> int:
 
 
 def live_heap_bytes(root: int) -> int:
-    """What the JVM below a process holds right after a full collection; 0 where it has no `jcmd` beside it.
+    """What is reachable in the heap of the JVM below a process; 0 where it has no `jcmd` beside it.
 
     A heap grows to its limit whatever is alive in it, so memory alone does not tell a leak from a heap not yet full.
+    The histogram is taken within a full collection: asked for afterwards, the heap holds what was allocated since.
     """
     for pid in tree(root):
         program = _program(pid)
         if program.name == "java" and (jcmd := program.with_name("jcmd")).exists():
-            subprocess.run([jcmd, str(pid), "GC.run"], check=True, capture_output=True, timeout=60)
-            told = subprocess.run([jcmd, str(pid), "GC.heap_info"], check=True, capture_output=True, timeout=60).stdout
-            return used_bytes(told.decode())
+            asked = [jcmd, str(pid), "GC.class_histogram"]
+            return total_bytes(subprocess.run(asked, check=True, capture_output=True, timeout=60).stdout.decode())
     return 0
 
 
-def used_bytes(told: str) -> int:
-    """The used bytes of all generations in an answer of `GC.heap_info`, whichever collector gave it."""
-    return sum(int(one) for one in HEAP_USED.findall(told)) * 1024
+def total_bytes(told: str) -> int:
+    """The bytes in the last line of a class histogram: total, instances, bytes."""
+    name, _, total = told.split()[-3:]
+    if name != "Total":
+        raise ValueError(f"class histogram: expected a last line `Total`, found {told[-80:]!r}")
+    return int(total)
 
 
 def tree(root: int) -> list[int]:

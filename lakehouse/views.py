@@ -32,10 +32,15 @@ VIEWS = (
     View("gold_bars_filled", "gold_bars_filled", {}),
 )
 
-SLOTS = "sequence(gaps.bar_end, gaps.gap_end - INTERVAL '0.001' SECOND, gaps.length)"
-SPARK = {"each_slot": f"LATERAL VIEW explode({SLOTS}) AS slot"}
-TRINO = {"each_slot": f"CROSS JOIN UNNEST({SLOTS}) AS numbered(slot)"}
-TRINO_NOW = "CAST(current_timestamp AS timestamp(3))"  # its own has a zone, the tables' columns have none
+# The starts of silent intervals. Trino's sequence() has at most 10,000 entries, and a session more seconds than that:
+# there blocks of intervals are made first, then the intervals of each.
+LAST = "gaps.gap_end - INTERVAL '0.001' SECOND"
+SPARK = {"each_slot": f"LATERAL VIEW explode(sequence(gaps.bar_end, {LAST}, gaps.length)) AS slot"}
+TRINO = {
+    "each_slot": f"CROSS JOIN UNNEST(sequence(gaps.bar_end, {LAST}, gaps.length * 5000)) AS blocks(block) "
+    f"CROSS JOIN UNNEST(sequence(block, LEAST({LAST}, block + gaps.length * 4999), gaps.length)) AS numbered(slot)"
+}
+TRINO_NOW = "CAST(current_timestamp AT TIME ZONE 'UTC' AS timestamp(3))"
 
 
 def view_name(table: Table) -> str:
@@ -75,3 +80,31 @@ def create_views(lake: Lake, *, as_of: date | None = None, now: datetime | None 
         lake.spark.sql(f"CREATE OR REPLACE TEMP VIEW {view.name} AS {select}")
         created.append(view.name)
     return created
+
+
+def trino_views(
+    tables: Mapping[str, str], schema: str, *, as_of: str = "current_date", now: str = TRINO_NOW
+) -> dict[str, str]:
+    """The SELECTs of all views for Trino and Athena by name, in the order in which they are created in a schema.
+
+    First one view of each of `tables` (what the engine calls it, by its view name): instants lose their zone, which is
+    UTC, since neither views in a Glue catalog nor sequence() take instants with one. Then VIEWS, which read those.
+    """
+    names = [*map(view_name, ALL_TABLES), *(view.name for view in VIEWS)]
+    places = {name: f"{schema}.{name}" for name in names}
+    selects = {
+        view_name(table): _without_zone(table, tables[view_name(table)])
+        for table in ALL_TABLES
+        if view_name(table) in tables
+    }
+    return selects | {view.name: view_sql(view, places, TRINO, as_of=as_of, now=now) for view in VIEWS}
+
+
+def _without_zone(table: Table, place: str) -> str:
+    columns = (
+        f'CAST("{column.name}" AS timestamp(3)) AS "{column.name}"'
+        if column.type == "timestamp"
+        else f'"{column.name}"'
+        for column in table.columns
+    )
+    return f"SELECT {', '.join(columns)} FROM {place}"

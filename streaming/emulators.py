@@ -136,11 +136,13 @@ def service(
     *,
     folder: Path | None = None,
     env: dict[str, str] | None = None,
+    log: Path | None = None,
+    patience: float = START_SECONDS,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A process group that answers when the block begins and is gone when it ends."""
-    process = _started(command, None, folder=folder, env=env)
+    process = _started(command, log, folder=folder, env=env)
     try:
-        _wait_until(name, process, is_ready, None)
+        _wait_until(name, process, is_ready, log, patience)
         yield process
     finally:
         stop_group(process, signal.SIGTERM)
@@ -203,8 +205,11 @@ def _started(
         )
 
 
-def _wait_until(name: str, process: subprocess.Popen[bytes], is_ready: Callable[[], bool], log: Path | None) -> None:
-    deadline = time.monotonic() + START_SECONDS
+def _wait_until(
+    name: str, process: subprocess.Popen[bytes], is_ready: Callable[[], bool], log: Path | None,
+    patience: float = START_SECONDS,
+) -> None:  # fmt: skip
+    deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         if is_ready():
             return

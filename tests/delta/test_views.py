@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -10,17 +10,25 @@ from pyspark.sql import DataFrame, SparkSession
 
 from lakehouse.lake import Lake
 from lakehouse.rebuild import with_fates
-from lakehouse.reference.calendar import Row, TradingDays, sessions_for
-from lakehouse.reference.lean import LeanFiles, corporate_actions_from, instruments_from
+from lakehouse.reference.calendar import Row
 from lakehouse.reference.load import reference_frame
 from lakehouse.tables import Table
 from lakehouse.tables.gold import BARS
 from lakehouse.tables.silver import CORPORATE_ACTIONS, INSTRUMENTS, SESSIONS, TRADES
 from lakehouse.views import SPARK, VIEWS, create_views, view_name, view_sql
+from tests.view_rows import (
+    NOON,
+    STORIES,
+    apples_split,
+    around_christmas,
+    bar,
+    bars_around_the_split,
+    event,
+    listing,
+    utc,
+    within,
+)  # fmt: skip
 
-DAY = date(2026, 3, 2)
-NOON = datetime(2026, 3, 2, 17, tzinfo=UTC)
-HALF_DAY = date(2015, 12, 24)
 NAMES = {view.name: view.name for view in VIEWS} | {
     view_name(table): view_name(table) for table in (TRADES, BARS, SESSIONS, INSTRUMENTS, CORPORATE_ACTIONS)
 }
@@ -36,44 +44,6 @@ def view(spark: SparkSession, name: str, *rows: tuple[Table, list[Row]], **times
 
 def at(instant: datetime) -> str:
     return f"TIMESTAMP '{instant:%Y-%m-%d %H:%M:%S}'"
-
-
-def event(trade_id: str, kind: str = "trade", ref: str | None = None, *, after: int = 0, eligibility: int = 15) -> Row:
-    """A row of silver.trades; `after` is the second in which it was received."""
-    return {
-        "session_date": DAY, "trade_id": trade_id, "kind": kind, "ref_session_date": DAY if ref else None,
-        "ref_trade_id": ref, "symbol": "X", "instrument_id": "X-1", "feed": "sim", "venue": None, "traded_at": NOON,
-        "received_at": NOON + timedelta(seconds=after), "session": "regular", "price": Decimal(10), "size": Decimal(1),
-        "conditions": None, "eligibility": eligibility, "ord": 1, "batch": 1, "bronze_ref": "f/0/0", "position": 0,
-    }  # fmt: skip
-
-
-def cancel(trade_id: str, ref: str, after: int) -> Row:
-    return event(trade_id, "cancel", ref, after=after)
-
-
-def correct(trade_id: str, ref: str, after: int) -> Row:
-    return event(trade_id, "correct", ref, after=after)
-
-
-STORIES: dict[str, tuple[list[Row], list[str]]] = {
-    "a cancel": ([event("t"), cancel("x", "t", 1)], []),
-    "two cancels": ([event("t"), cancel("x", "t", 1), cancel("y", "t", 2)], []),
-    "a cancel before its trade": ([cancel("x", "t", 0), event("t", after=9)], []),
-    "a correction": ([event("t"), correct("c", "t", 1)], ["c"]),
-    "two corrections of one print": ([event("t"), correct("c", "t", 2), correct("d", "t", 1)], ["c"]),
-    "two corrections at once": ([event("t"), correct("c", "t", 1), correct("d", "t", 1)], ["d"]),
-    "a correction, then a cancel": ([event("t"), correct("c", "t", 1), cancel("x", "t", 2)], []),
-    "a cancel, then a correction": ([event("t"), cancel("x", "t", 1), correct("c", "t", 2)], ["c"]),
-    "a chain": ([event("t"), correct("c", "t", 1), correct("d", "c", 2)], ["d"]),
-    "a cancelled correction": ([event("t"), correct("c", "t", 1), cancel("x", "c", 2)], []),
-    "of another date": ([event("t"), {**cancel("x", "t", 1), "ref_session_date": date(2026, 3, 3)}], ["t"]),
-}
-
-
-def within(story: str, row: Row) -> Row:
-    ref = row["ref_trade_id"]
-    return {**row, "trade_id": f"{story}/{row['trade_id']}", "ref_trade_id": ref and f"{story}/{ref}"}
 
 
 def test_what_stands_after_every_story_of_cancels_and_corrections(spark: SparkSession) -> None:
@@ -110,22 +80,6 @@ def test_eligibility_becomes_four_booleans_and_views_see_rows_that_come_later(la
     assert {"gold_bars", "gold_bars_final", "gold_bars_adjusted", "gold_bars_filled"} < set(created)
 
 
-def bar(start: datetime, minutes: int, close: float | None, **changes: Any) -> Row:
-    """A row of gold.bars; the price is the same all through it."""
-    price = None if close is None else Decimal(str(close))
-    row: Row = dict.fromkeys(BARS.column_names)
-    row |= dict.fromkeys(("notional", "vwap_volume", "first_volume"), Decimal(0))
-    row |= dict.fromkeys(("late_prints", "cancelled_prints", "corrected_prints", "revision", "first_trades"), 0)
-    row |= dict.fromkeys(("open", "high", "low", "close"), price)
-    row |= {
-        "instrument_id": "X-1", "interval": f"{minutes}m", "bar_start": start, "session_date": start.date(),
-        "bar_end": start + timedelta(minutes=minutes), "session": "regular", "symbol": "X", "volume": Decimal(100),
-        "trades": 1, "source": "built", "updated_at": start,
-    }  # fmt: skip
-    row |= changes
-    return {**row, "final_at": row["bar_end"] + timedelta(seconds=10)}
-
-
 def test_a_bar_is_final_when_the_readers_clock_has_passed_its_grace(spark: SparkSession) -> None:
     bars = (BARS, [bar(NOON, 1, 10.0)])
     end = NOON + timedelta(minutes=1)
@@ -138,15 +92,7 @@ def test_a_bar_is_final_when_the_readers_clock_has_passed_its_grace(spark: Spark
 
 
 def test_there_is_no_jump_across_apples_seven_for_one_split(spark: SparkSession) -> None:
-    files = LeanFiles(
-        {"aapl": "19980102,aapl\n20501231,aapl"},
-        {"aapl": "19980102,0.9,0.03571430,1\n20140606,0.9011818,0.03571430,645.57\n20501231,0.9011818,0.25,94.97"},
-    )
-    days = TradingDays.of(sessions_for("XNYS", date(1998, 1, 1), date(2014, 12, 31)))
-    apple = {"instrument_id": "AAPL-19980102", "interval": "1d", "symbol": "AAPL"}
-    friday = bar(datetime(2014, 6, 6, 14, tzinfo=UTC), 390, 645.57, volume=Decimal(12_497_800), **apple)
-    monday = bar(datetime(2014, 6, 9, 14, tzinfo=UTC), 390, 93.70, volume=Decimal(75_414_997), **apple)
-    rows = (CORPORATE_ACTIONS, corporate_actions_from(files, days)), (BARS, [friday, monday])
+    rows = (CORPORATE_ACTIONS, apples_split()), (BARS, bars_around_the_split())
 
     after, before = (
         view(spark, "gold_bars_adjusted", *rows, as_of=f"DATE '{day}'").orderBy("bar_start").collect()
@@ -158,15 +104,9 @@ def test_there_is_no_jump_across_apples_seven_for_one_split(spark: SparkSession)
     assert [row["close"] for row in before] == [Decimal("645.57"), Decimal("93.7")]
 
 
-def utc(text: str) -> datetime:
-    return datetime.fromisoformat(f"2015-12-{text}+00:00")
-
-
 def filled(spark: SparkSession, now: datetime, *bars: Row) -> list[tuple[str, str, Any, int, bool]]:
     """Start, end, close, volume and whether it was filled, of the filled bars around the half day before Christmas."""
-    sessions = sessions_for("XNYS", HALF_DAY, date(2015, 12, 28))
-    listings = instruments_from(LeanFiles({"x": "20151224,x\n20501231,x"}, {}), TradingDays.of(sessions))
-    rows = (SESSIONS, sessions), (INSTRUMENTS, [{**listings[0], "instrument_id": "X-1"}]), (BARS, list(bars))
+    rows = (SESSIONS, around_christmas()), (INSTRUMENTS, [listing()]), (BARS, list(bars))
     found = view(spark, "gold_bars_filled", *rows, now=at(now)).selectExpr(
         "date_format(bar_start, 'dd HH:mm')", "date_format(bar_end, 'HH:mm')", "close", "int(volume)", "is_filled"
     )

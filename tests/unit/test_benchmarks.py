@@ -24,7 +24,7 @@ from benchmarks.__main__ import is_sound
 from benchmarks.harness import FAILED, OK, VOID, Answers, Contender, Goal, Result, Row, limit, run_row
 from benchmarks.hosts import PYTHON, ContenderError, Host
 from benchmarks.market import Market, slices
-from benchmarks.processes import measured, used_bytes
+from benchmarks.processes import measured, total_bytes
 from lakehouse.tables.bronze import MARKET_EVENTS
 from streaming.decode import Decoded, decode_record
 
@@ -284,22 +284,12 @@ def test_the_page_says_plainly_what_was_void_and_what_lies_under_its_floor() -> 
     assert "0.1 before and 2.5 after" in page
 
 
-@pytest.mark.parametrize(
-    ("told", "kilobytes"),
-    [
-        (
-            " garbage-first heap   total 204800K, used 7201K [0x0)\n  region size 1024K\n Metaspace       used 8918K",
-            7201,
-        ),
-        (
-            " PSYoungGen      total 59904K, used 16613K [0x0)\n  eden space 51712K, 32% used [0x0)\n"
-            " ParOldGen       total 136704K, used 5K [0x0)\n  object space 136704K, 0% used [0x0)",
-            16_618,
-        ),
-    ],
-)
-def test_what_lives_in_a_heap_is_the_used_part_of_its_generations(told: str, kilobytes: int) -> None:
-    assert used_bytes(told) == kilobytes * 1024
+def test_what_lives_in_a_heap_is_the_total_of_its_histogram() -> None:
+    told = "4242:\n num  #instances  #bytes  class name\n   1:  3  96  [J (java.base@17.0.15)\nTotal  7  1234\n"
+
+    assert total_bytes(told) == 1234
+    with pytest.raises(ValueError, match="Total"):
+        total_bytes("4242:\njava.lang.OutOfMemoryError: Java heap space")
 
 
 def test_growth_is_the_last_tenth_over_the_first_and_leaves_the_cold_start_out() -> None:

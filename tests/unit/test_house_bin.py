@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -23,9 +24,9 @@ def jdk(home: Path, version: str) -> Path:
     return home
 
 
-def java_home(**environ: str) -> subprocess.CompletedProcess[str]:
+def java_home(*at_least: str, **environ: str) -> subprocess.CompletedProcess[str]:
     path = {"PATH": os.environ["PATH"], "HOME": "/nowhere"}
-    command = [str(HOUSE / "bin" / "java-home")]
+    command = [str(HOUSE / "bin" / "java-home"), *at_least]
     return subprocess.run(command, env=path | environ, capture_output=True, text=True, check=False, timeout=60)
 
 
@@ -51,6 +52,22 @@ def test_a_jdk_without_a_release_file_is_asked(tmp_path: Path) -> None:
     (home / "release").unlink()
 
     assert java_home(JAVA_HOME=str(home)).stdout.strip() == str(home)
+
+
+@pytest.mark.parametrize("version", ["24", "25.0.1"])
+def test_where_a_version_is_asked_for_a_java_from_that_one_on_is_taken(tmp_path: Path, version: str) -> None:
+    home = jdk(tmp_path / "mine", version)
+
+    assert java_home("24", JAVA_HOME=str(home)).stdout.strip() == str(home)
+
+
+def test_an_older_java_than_asked_for_is_never_taken(tmp_path: Path) -> None:
+    older = jdk(tmp_path / "older", "1.8.0_392")
+
+    done = java_home("900", JAVA_HOME=str(older))
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "No Java 900 or newer here" in done.stderr
 
 
 @pytest.fixture
@@ -127,6 +144,47 @@ def test_a_jar_that_was_tampered_with_later_is_fetched_again(checkout: Path) -> 
 
     assert fetch(checkout).returncode == 0
     assert installed.read_text() == "good"
+
+
+@pytest.fixture
+def archive(checkout: Path) -> Path:
+    """A server's archive is delivered: a jar in lib, and one of two plugins, which the second has as a link."""
+    server = checkout.parent / "server-1"
+    for folder in ("lib", "plugin/another", "plugin/wanted"):
+        (server / folder).mkdir(parents=True)
+    (server / "lib" / "a.jar").write_text("good")
+    (server / "plugin" / "another" / "b.jar").write_text("good")
+    (server / "plugin" / "wanted" / "b.jar").hardlink_to(server / "plugin" / "another" / "b.jar")
+    with tarfile.open(checkout.parent / "delivered" / "server-1.tar.gz", "w:gz") as packed:
+        packed.add(server, "server-1")
+    (checkout / "jars" / "pom-things.xml").write_text("<kept>lib plugin/wanted</kept>")
+    digest = hashlib.sha256(b"good").hexdigest()
+    (checkout / "jars" / "things.sha256").write_text(f"{digest}  lib/a.jar\n{digest}  plugin/wanted/b.jar\n")
+    return checkout
+
+
+def test_of_an_archive_the_folders_are_kept_that_the_pom_names(archive: Path) -> None:
+    kept = archive / ".work" / "jars" / "things"
+
+    assert fetch(archive).returncode == 0
+    (kept / ".stamp").touch()
+    assert fetch(archive).returncode == 0
+
+    assert sorted(file.relative_to(kept).as_posix() for file in kept.rglob("*.*")) == [
+        ".stamp", "lib/a.jar", "plugin/wanted/b.jar"
+    ]  # fmt: skip
+    assert (archive.parent / "calls").read_text() == "called\n"
+
+
+def test_an_archive_whose_jars_are_not_as_locked_is_refused(archive: Path) -> None:
+    lock = archive / "jars" / "things.sha256"
+    lock.write_text(lock.read_text().replace("plugin/wanted/b.jar", "plugin/wanted/c.jar"))
+
+    done = fetch(archive)
+
+    assert done.returncode == 1
+    assert "none was installed" in done.stderr
+    assert [file.name for file in (archive / ".work" / "jars").iterdir()] == [".lock"]
 
 
 def test_lock_writes_down_what_came(checkout: Path) -> None:

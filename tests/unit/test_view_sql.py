@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lakehouse.tables import ALL_TABLES
-from lakehouse.views import SPARK, TRINO, VIEWS, view_name, view_sql
+from lakehouse.views import SPARK, TRINO, VIEWS, trino_views, view_name, view_sql
 
 NAMES = {view_name(table): view_name(table) for table in ALL_TABLES} | {view.name: view.name for view in VIEWS}
 DAY = date(2026, 3, 2)
@@ -154,3 +155,13 @@ def test_every_placeholder_has_a_value_in_both_engines(engine: dict[str, str]) -
 
         assert "{" not in text and "}" not in text
         assert "db." in text
+
+
+def test_views_for_trino_read_tables_and_the_views_created_before_them() -> None:
+    created: set[str] = set()
+    for name, select in trino_views({view: f"lake.{view}" for view in map(view_name, ALL_TABLES)}, "views").items():
+        assert set(re.findall(r"\bviews\.(\w+)", select)) <= created
+        assert (f"lake.{name}" in select) == (name in map(view_name, ALL_TABLES))
+        created.add(name)
+
+    assert created >= {"gold_fundamentals", "silver_facts", "gold_bars_filled"}
