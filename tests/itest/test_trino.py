@@ -40,7 +40,7 @@ from tests.view_rows import (
     listing,
     utc,
     within,
-)  # fmt: skip
+)
 
 pytestmark = [pytest.mark.itest, pytest.mark.timeout(600)]
 READ_BY_VIEWS = (TRADES, BARS, SESSIONS, INSTRUMENTS, CORPORATE_ACTIONS)
