@@ -27,7 +27,7 @@ from tests.view_rows import (
     listing,
     utc,
     within,
-)  # fmt: skip
+)
 
 NAMES = {view.name: view.name for view in VIEWS} | {
     view_name(table): view_name(table) for table in (TRADES, BARS, SESSIONS, INSTRUMENTS, CORPORATE_ACTIONS)
