@@ -76,7 +76,8 @@ def rules_for(symbols: Sequence[str]) -> str:
 def a_record(symbol: str, at_ms: int, price: int, trades: int, number: int) -> bytes:
     """One record: trades at one price, a millisecond apart."""
     prints = [
-        Print(symbol, price * MICROS, MICROS, at_ms + n, f"{number}-{n}", 0, at_ms + n, ("@",)) for n in range(trades)
+        Print(symbol, price * MICROS, MICROS, at_ms + n, f"{symbol}-{number}-{n}", 0, at_ms + n, ("@",))
+        for n in range(trades)
     ]
     return encode_message(prints, feed="sim")
 

@@ -21,6 +21,8 @@ from lakehouse.lake import Lake
 from lakehouse.tables.filings import COMPANIES, DATA_SET_VALUES, FACTS, FILINGS
 from tests.sec_documents import CIKS, EPS, NOW, Row, a_document, documents_in, facts_in, land
 
+pytestmark = pytest.mark.itest
+
 
 @pytest.fixture(scope="module")
 def documents(shared_data: Path) -> list[Row]:
@@ -48,7 +50,6 @@ def in_order(rows: pa.Table) -> pa.Table:
     return rows.sort_by([(name, "ascending") for name in FACTS.key]).combine_chunks()
 
 
-@pytest.mark.itest
 def test_silver_holds_what_the_pure_functions_make_of_all_documents(lake: Lake, documents: list[Row]) -> None:
     land(lake, documents)
 
@@ -64,7 +65,6 @@ def test_silver_holds_what_the_pure_functions_make_of_all_documents(lake: Lake, 
     assert build(lake, now=NOW).companies == 0
 
 
-@pytest.mark.itest
 def test_documents_in_any_order_one_at_a_time_and_twice_give_the_same(lake: Lake, documents: list[Row]) -> None:
     shuffled = list(documents)
     random.Random(5).shuffle(shuffled)
@@ -76,7 +76,6 @@ def test_documents_in_any_order_one_at_a_time_and_twice_give_the_same(lake: Lake
     assert in_order(facts_in(lake)).equals(in_order(expected(documents)))
 
 
-@pytest.mark.itest
 def test_earnings_of_apple_are_known_as_they_were_filed(lake: Lake, documents: list[Row]) -> None:
     apple = [one for one in documents if one["cik"] in (None, CIKS["AAPL"])]
     land(lake, apple)

@@ -18,6 +18,8 @@ from lakehouse.tables import Table
 from tests.faults.oracle import differences
 from tests.gold_rows import GOLD, as_spark_reads, gold_lake
 
+pytestmark = pytest.mark.itest
+
 every_gold_table = pytest.mark.parametrize("table", GOLD, ids=lambda table: table.full_name)
 
 

@@ -58,6 +58,7 @@ def said(lake: Lake, table: Table) -> dict[str, tuple[str | None, str | None]]:
     return {one.what: (one.declared, one.actual) for one in plan(lake, table).differences}
 
 
+@pytest.mark.itest
 def test_every_table_is_as_declared_right_after_it_was_created(lake: Lake) -> None:
     different = {table.full_name: plan(lake, table).differences for table in ALL_TABLES}
 
