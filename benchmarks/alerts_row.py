@@ -126,6 +126,7 @@ def _environ(home: Path, address: str, receiver: Receiver) -> dict[str, str]:
         "PATHS__WAREHOUSE": home / "lake", "ALERTS__RULES": rules, "SOURCE__KIND": "kinesis",
         "SOURCE__KINESIS__STREAM": STREAM, "SOURCE__KINESIS__ENDPOINT": address, "DELIVERY__ENDPOINT": address,
         "DELIVERY__TABLE": TABLE, "FAST_LANE__LOOK_BACK_MINUTES": "1",
+        "DETECT__IDLE_SECONDS": "5",  # the last jumps would wait a minute for prints that do not come
         **{f"{section}__{key}": LOCAL_KEY for section in ("SOURCE__KINESIS", "DELIVERY")
            for key in ("ACCESS_KEY", "SECRET_KEY")},
     }  # fmt: skip
