@@ -2,7 +2,8 @@
 
 Reads the lists of filings, the company facts and the Financial Statement Data Sets that `tickhouse collect-filings`
 fetched. Only companies with new documents are made again, each from all that is known of it, so the order in which
-documents came changes nothing. What became no row is counted by company in silver.companies, with the reasons.
+documents came changes nothing. What became no row is counted by company in silver.companies, with the reasons. A Data
+Set that does not read stops nobody: the rest is built, and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 from jobs import cli
 from lakehouse.clock import system_clock
@@ -27,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return cli.run(body, cli.parser(__doc__, dry_run=True), argv)
 
 
-def body(args: argparse.Namespace) -> None:
+def body(args: argparse.Namespace) -> int:
     """Session, lease, build, report."""
     settings = cli.settings_of(args)
     with spark_session(settings, app_name="tickhouse-build-facts") as spark:
@@ -42,9 +44,13 @@ def body(args: argparse.Namespace) -> None:
             f"{told['companies']} companies made: {told['filings']:,} filings, {told['facts']:,} versions of facts, "
             f"{told['refused']:,} entries refused (see silver.companies); {told['data_sets']} Data Sets taken in."
         )
+    unreadable = told.get("unreadable", ())
+    for message in unreadable:
+        print(message, file=sys.stderr)
+    return cli.FAILED if unreadable else cli.OK
 
 
-def build_facts(lake: Lake, settings: Settings, *, dry_run: bool = False) -> dict[str, int]:
+def build_facts(lake: Lake, settings: Settings, *, dry_run: bool = False) -> dict[str, Any]:
     """Build under the lease of silver.facts; counts companies, filings, facts and refused entries."""
     lake.create_all()
     if dry_run:

@@ -46,41 +46,57 @@ HASH_DIGITS = 16
 
 @dataclass
 class Built:
-    """What a run did."""
+    """What a run did. `unreadable` says of each Data Set that could not be taken in why."""
 
     companies: int = 0
     filings: int = 0
     facts: int = 0
     refused: int = 0
     data_sets: int = 0
+    unreadable: tuple[str, ...] = ()
 
 
 def build(lake: Lake, *, now: datetime) -> Built:
     """Bring silver up to what bronze holds."""
-    told = Built(data_sets=take_in_data_sets(lake))
+    taken, unreadable = take_in_data_sets(lake)
+    told = Built(data_sets=taken, unreadable=tuple(unreadable))
     ciks = changed_companies(lake)
     for first in range(0, len(ciks), COMPANIES_AT_ONCE):
         _build_companies(lake, ciks[first : first + COMPANIES_AT_ONCE], now, told)
     return told
 
 
-def take_in_data_sets(lake: Lake) -> int:
-    """Append the Data Sets that are not in silver yet, one after the other: each is a hundred megabytes."""
+def take_in_data_sets(lake: Lake) -> tuple[int, list[str]]:
+    """Append the Data Sets that are not in silver yet, one after the other: each is a hundred megabytes.
+
+    Returns how many, and what is wrong with those that do not read; these are tried again by each run. A set's filings
+    come last: where only its values are there, a run broke off between the two.
+    """
     stored = lake.read(DOCUMENTS_OF_FACTS).where(F.col("kind") == DATA_SET)
-    held = {row[0] for row in lake.read(DATA_SET_FILINGS).select("content_hash").distinct().collect()}
-    wanted = [
-        row for row in stored.select("document_id", "content_hash", "fetched_at").collect()
-        if _signed(row["content_hash"]) not in held
-    ]  # fmt: skip
-    for row in wanted:
+    held, begun = (_sets_in(lake, table) for table in (DATA_SET_FILINGS, DATA_SET_VALUES))
+    taken, unreadable = 0, []
+    for row in stored.select("document_id", "content_hash", "fetched_at").orderBy("fetched_at").collect():
+        digest = _signed(row["content_hash"])
+        if digest in held:
+            continue
         body = stored.where(F.col("content_hash") == row["content_hash"]).select("body").take(1)[0][0]
-        found = data_set_of(BytesIO(body), row["document_id"], fetched_at=row["fetched_at"])
-        values = found.values.append_column(
-            "content_hash", pa.repeat(pa.scalar(_signed(row["content_hash"]), pa.int64()), found.values.num_rows)
-        )
-        lake.append(DATA_SET_VALUES, frame_of(lake.spark, values, DATA_SET_VALUES.schema))
+        try:
+            found = data_set_of(BytesIO(body), row["document_id"], fetched_at=row["fetched_at"])
+        except DocumentError as error:
+            unreadable.append(str(error))
+            continue
+        if digest not in begun:
+            hashes = pa.repeat(pa.scalar(digest, pa.int64()), found.values.num_rows)
+            values = found.values.append_column("content_hash", hashes)
+            lake.append(DATA_SET_VALUES, frame_of(lake.spark, values, DATA_SET_VALUES.schema))
         lake.append(DATA_SET_FILINGS, frame_of(lake.spark, found.submissions, DATA_SET_FILINGS.schema))
-    return len(wanted)
+        held.add(digest)
+        taken += 1
+    return taken, unreadable
+
+
+def _sets_in(lake: Lake, table: Table) -> set[int]:
+    return {row[0] for row in lake.read(table).select("content_hash").distinct().collect()}
 
 
 def changed_companies(lake: Lake) -> list[int]:

@@ -2,7 +2,8 @@
 
 Both are functions of silver.facts, the corporate actions, the opinions and the daily bars. A row of a session holds
 what was known at its close, so what comes later leaves it as it is: sessions of a company are made anew only where
-its documents, its splits or the concepts have changed.
+its documents, its splits or the concepts have changed. Rows carry a hash of these, their basis, so a run that broke
+off anywhere is finished by the next one.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ FACT_COLUMNS = (
     "cik", "concept", "unit", "period_start", "period_end", "days", "accession", "value", "form", "filed_date",
     "origin", "known_from",
 )  # fmt: skip
-ABOUT = {"instrument_id": pa.string(), "symbol": pa.string(), "cik": pa.int64()}
+ABOUT = {"instrument_id": pa.string(), "symbol": pa.string(), "cik": pa.int64(), "basis": pa.string()}
 ROWS = pa.schema(
     [
         (name, ABOUT[name] if name in ABOUT else FUNDAMENTALS_SCHEMA.field(name).type)
@@ -81,17 +82,21 @@ def build(lake: Lake, concepts: ConceptsFile, exchange: str, *, first: date | No
     """Bring both tables up to date; sessions from `first` on are made anew for everybody."""
     instruments = read_instruments(lake)
     bases = _bases(lake, instruments, concepts)
-    changed = _changed(lake, bases)
+    stored = {row[0]: row[1] for row in lake.read(FIGURES).select("cik", "basis").distinct().collect()}
+    changed = {cik: basis for cik, basis in bases.items() if stored.get(cik) != basis}
     if changed:
-        _build_figures(lake, concepts, instruments, {cik: bases[cik] for cik in changed})
-    whole = [one for one in instruments if one.cik in changed]
-    others = [one for one in instruments if one.cik not in changed and one.cik in bases]
-    newest = lake.read(FUNDAMENTALS).agg(F.max("session_date")).collect()[0][0]
-    _build_sessions(lake, exchange, whole, "TRUE")
-    if others and (newest or first):
-        _build_sessions(lake, exchange, others, f"session_date >= DATE '{min(filter(None, (newest, first)))}'")
-    elif others:
-        _build_sessions(lake, exchange, others, "TRUE")
+        _build_figures(lake, concepts, instruments, changed)
+    made = {row[0]: row[1] for row in lake.read(FUNDAMENTALS).select("instrument_id", "basis").distinct().collect()}
+    whole = [one for one in instruments if made.get(one.instrument_id) != bases[one.cik]]
+    others = [one for one in instruments if made.get(one.instrument_id) == bases[one.cik]]
+    closes = _closes(lake, exchange)
+    _replace_sessions(lake, whole, bases, closes, "TRUE")
+    if first:
+        _replace_sessions(lake, others, bases, closes, f"session_date >= DATE '{first}'")
+    keys = lake.read(FUNDAMENTALS).select(*FUNDAMENTALS.key)
+    missing = closes.join(keys, list(FUNDAMENTALS.key), "left_anti")
+    if others:
+        lake.append(FUNDAMENTALS, _measured(lake, others, bases, missing))
     return Built(len(changed), lake.read(FIGURES).count(), lake.read(FUNDAMENTALS).count())
 
 
@@ -147,11 +152,6 @@ def _splits_of(instruments: Iterable[Instrument], cik: int) -> list[tuple[date, 
     return sorted({(day, ratio) for one in instruments if one.cik == cik for day, ratio, _ in one.splits})
 
 
-def _changed(lake: Lake, bases: Mapping[int, str]) -> set[int]:
-    stored = {row[0]: row[1] for row in lake.read(FIGURES).select("cik", "basis").distinct().collect()}
-    return {cik for cik, basis in bases.items() if stored.get(cik) != basis}
-
-
 def _build_figures(
     lake: Lake, concepts: ConceptsFile, instruments: Sequence[Instrument], bases: Mapping[int, str]
 ) -> None:  # fmt: skip
@@ -170,15 +170,25 @@ def _build_figures(
     _replace(lake, FIGURES, figures, f"cik IN ({', '.join(map(str, bases))})")
 
 
-def _build_sessions(lake: Lake, exchange: str, instruments: Sequence[Instrument], sessions: str) -> None:
-    """The rows of some instruments on the sessions that a condition holds for, in one commit."""
-    if not instruments:
-        return
+def _replace_sessions(
+    lake: Lake, instruments: Sequence[Instrument], bases: Mapping[int, str], closes: DataFrame, sessions: str
+) -> None:  # fmt: skip
+    """The rows of some instruments on the sessions that a condition holds for, made anew in one commit."""
+    if instruments:
+        ids = ", ".join(f"'{one.instrument_id}'" for one in instruments)
+        rows = _measured(lake, instruments, bases, closes.where(sessions))
+        _replace(lake, FUNDAMENTALS, rows, f"instrument_id IN ({ids}) AND {sessions}")
+
+
+def _measured(
+    lake: Lake, instruments: Sequence[Instrument], bases: Mapping[int, str], closes: DataFrame
+) -> DataFrame:  # fmt: skip
+    """Rows of gold.fundamentals for the closes of some instruments."""
     by_id = {one.instrument_id: one for one in instruments}
     pairs = [(one.instrument_id, one.cik) for one in instruments]
     links = lake.spark.createDataFrame(pairs, "instrument_id string, cik bigint")
     figures = lake.read(FIGURES).join(F.broadcast(links), "cik").select("instrument_id", *TIMELINE_SCHEMA.names)
-    closes = _closes(lake, exchange).where(F.col("instrument_id").isin(list(by_id))).where(sessions)
+    basis_of = {one.instrument_id: bases[one.cik] for one in instruments}
 
     def measured(timeline: pa.Table, rows: pa.Table) -> pa.Table:
         if not rows.num_rows:
@@ -189,14 +199,13 @@ def _build_sessions(lake: Lake, exchange: str, instruments: Sequence[Instrument]
             rows.select(CLOSES_SCHEMA.names).cast(CLOSES_SCHEMA), one.company(),
         )  # fmt: skip
         symbols = rows.sort_by("as_of")["symbol"]
-        same = {"instrument_id": one.instrument_id, "cik": one.cik}
+        same = {"instrument_id": one.instrument_id, "cik": one.cik, "basis": basis_of[one.instrument_id]}
         columns = {name: found[name] for name in found.column_names} | {"symbol": symbols}
         columns |= {name: pa.repeat(pa.scalar(value), found.num_rows) for name, value in same.items()}
         return pa.Table.from_arrays([columns[name] for name in ROWS.names], schema=ROWS)
 
-    rows = pairs_in_arrow(figures, closes, ["instrument_id"], measured, FUNDAMENTALS.schema)
-    ids = ", ".join(f"'{one}'" for one in by_id)
-    _replace(lake, FUNDAMENTALS, rows, f"instrument_id IN ({ids}) AND {sessions}")
+    wanted = closes.where(F.col("instrument_id").isin(list(by_id)))
+    return pairs_in_arrow(figures, wanted, ["instrument_id"], measured, FUNDAMENTALS.schema)
 
 
 def _closes(lake: Lake, exchange: str) -> DataFrame:

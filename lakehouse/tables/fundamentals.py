@@ -57,6 +57,7 @@ FUNDAMENTALS = Table(
         Column("taken_as_zero", "string", "JSON: inputs that the statements do not name and that count as zero"),
         Column("stand_ins", "string", "JSON: measures that were not reported but made of others"),
         Column("reasons", "string", "JSON: why a measure is NULL, by measure"),
+        Column("basis", "string", "Basis of the figures it was made of, as in silver.figures", nullable=False),
     ),
     key=("instrument_id", "session_date"),
     cluster_by=("instrument_id", "session_date"),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from pyspark.sql import DataFrame
 
 from lakehouse.filings.acceptance import settled
 from lakehouse.filings.build import build, changed_companies
@@ -18,7 +19,9 @@ from lakehouse.filings.datasets import data_set_of, filings_of_data_set
 from lakehouse.filings.submissions import filings_of
 from lakehouse.filings.versions import as_known_at, as_known_at_sql, versions_of
 from lakehouse.lake import Lake
-from lakehouse.tables.filings import COMPANIES, DATA_SET_VALUES, FACTS, FILINGS
+from lakehouse.tables import Table
+from lakehouse.tables.filings import COMPANIES, DATA_SET_FILINGS, DATA_SET_VALUES, FACTS, FILINGS
+from tests.faults.pipeline import Crash
 from tests.sec_documents import CIKS, EPS, NOW, Row, a_document, documents_in, facts_in, land
 
 pytestmark = pytest.mark.itest
@@ -111,3 +114,31 @@ def test_a_document_that_does_not_read_is_told_of_and_stops_nobody(lake: Lake, d
     assert json.loads(broken["refusals"])[0]["reason"] == "document_unreadable"
     assert lake.read(FACTS).where(f"cik = {CIKS['NVDA']}").count() > 0
     assert lake.read(FILINGS).where("cik = 7").count() == 0
+
+
+def test_a_data_set_is_taken_in_once_wherever_a_run_broke_off_and_a_broken_one_stops_nobody(
+    lake: Lake, documents: list[Row], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = next(one for one in documents if one["kind"] == "data_set")
+    land(lake, [whole, whole, a_document("data_set", None, whole["body"][:1000])])
+    append = Lake.append
+
+    def die_before_filings(self: Lake, table: Table, rows: DataFrame) -> None:
+        if table is DATA_SET_FILINGS:
+            raise Crash("between the tables of a set")
+        append(self, table, rows)
+
+    with monkeypatch.context() as patch, pytest.raises(Crash):
+        patch.setattr(Lake, "append", die_before_filings)
+        build(lake, now=NOW)
+    values = lake.read(DATA_SET_VALUES).count()
+
+    told = build(lake, now=NOW)
+
+    assert told.data_sets == 1
+    assert len(told.unreadable) == 1
+    assert "Fetch it again" in told.unreadable[0]
+    assert lake.read(DATA_SET_VALUES).count() == values > 10_000
+    filings = lake.read(DATA_SET_FILINGS)
+    assert filings.count() == filings.select("accession").distinct().count() > 100
+    assert build(lake, now=NOW).data_sets == 0

@@ -17,6 +17,7 @@ from lakehouse.arrow_frames import frame_of
 from lakehouse.filings.companyfacts import facts_of
 from lakehouse.filings.shapes import FILINGS as FILINGS_SHAPE
 from lakehouse.filings.versions import versions_of
+from lakehouse.fundamentals import build as module
 from lakehouse.fundamentals.build import build
 from lakehouse.fundamentals.concepts import load_concepts
 from lakehouse.lake import Lake
@@ -27,6 +28,7 @@ from lakehouse.tables.filings import COMPANIES, FACTS
 from lakehouse.tables.fundamentals import FIGURES, FUNDAMENTALS
 from lakehouse.tables.gold import BARS
 from lakehouse.tables.silver import CORPORATE_ACTIONS, INSTRUMENTS, OPINIONS, SESSIONS
+from tests.faults.pipeline import Crash
 
 pytestmark = pytest.mark.itest
 
@@ -133,7 +135,7 @@ def test_new_sessions_are_added_and_what_becomes_known_later_changes_nothing_bef
     assert len(early) == 20
     assert {day: longer[day] for day in early} == early
     before = [day for day in days() if day < CUT.date()]
-    assert [whole[day] for day in before] == [longer[day] for day in before]
+    assert [whole[day] | {"basis": "d1"} for day in before] == [longer[day] | {"basis": "d1"} for day in before]
     assert whole.keys() == longer.keys() == set(days())
     assert whole[date(2010, 1, 27)]["eps"] != longer[date(2010, 1, 27)]["eps"]
 
@@ -190,3 +192,40 @@ def test_a_ticker_that_changes_hands_splices_neither_figures_nor_opinions(lake: 
     assert theirs["consensus"] == 5.0
     assert rows["I-AAPL", date(2009, 11, 11)]["consensus"] == 5.0
     assert max(day for name, day in rows if name == "I-OLD") == date(2009, 11, 6)
+
+
+def test_a_run_that_died_between_its_tables_is_finished_and_older_sessions_are_added(
+    lake: Lake, facts: pa.Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    list_apple(lake, facts.filter(pc.field("known_from") <= pa.scalar(CUT)))
+    trade(lake, days()[30:])
+    build(lake, CONCEPTS, "XNYS")
+    lake.delta(FACTS).delete()
+    state(lake, facts)
+    lake.delta(COMPANIES).update(set={"documents": "'d2'"})
+
+    def die(*_: object) -> None:
+        raise Crash("before gold.fundamentals")
+
+    with monkeypatch.context() as patch, pytest.raises(Crash):
+        patch.setattr(module, "_replace_sessions", die)
+        build(lake, CONCEPTS, "XNYS")
+    assert rows_of(lake)[date(2010, 1, 27)]["eps"] == pytest.approx(6.29)
+
+    trade(lake, days()[:30])
+    build(lake, CONCEPTS, "XNYS")
+
+    rows = rows_of(lake)
+    assert rows.keys() == set(days())
+    assert rows[date(2010, 1, 27)]["eps"] > 9
+
+
+def test_sessions_that_a_vendor_brings_later_are_added_to_those_there(lake: Lake, facts: pa.Table) -> None:
+    list_apple(lake, facts)
+    trade(lake, days()[30:])
+    build(lake, CONCEPTS, "XNYS")
+
+    trade(lake, days()[:30])
+
+    assert build(lake, CONCEPTS, "XNYS").companies == 0
+    assert rows_of(lake).keys() == set(days())
