@@ -78,6 +78,7 @@ def test_one_step_gives_what_the_batch_builds_give(played: Exchange, in_batch: E
     assert sorted(alert.alert_id for alert in live.told) == sorted(one for one, _, _ in expected)
 
 
+@pytest.mark.nightly
 def test_any_steps_and_restarts_give_the_same(
     spark: SparkSession, empty_lake: Path, in_batch: Exchange, tmp_path: Path
 ) -> None:

@@ -17,7 +17,7 @@ from tests.faults.oracle import answer, bronze_records, lake_differences, landin
 from tests.faults.pipeline import conservation_differences
 from tests.faults.reference import reference
 
-RUNS, REQUESTS, SEED = 6, 1200, 20241130
+RUNS, REQUESTS, SEED = 4, 1200, 20241130
 
 
 def job_on(store: Path, jar: Path, fail_at: int, *, is_stored: bool) -> Job:
