@@ -1,4 +1,4 @@
-"""The learned detector on simulated markets: trained on one, judged on others, beside the naive score and the rules."""
+"""The learned detector on simulated markets: trained on one, judged on others, beside its rivals and the rules."""
 
 from __future__ import annotations
 
@@ -9,20 +9,22 @@ from functools import cache
 
 import numpy as np
 import pandas as pd
+from sklearn.ensemble import IsolationForest
 
 from benchmarks.anomaly_market import Event, Found, Market, Outcome, flags_of, market_of, matched, series_of
 from lakehouse.anomalies.moves import Moves, is_opening
 from lakehouse.anomalies.rules import LEARNED, UNEXPLAINED, AnomalyRules, Bars, Flag, Known
 from ml.anomaly_detector.examples import Plan, examples_of
-from ml.anomaly_detector.features import FEATURES, HISTORY, features_of, with_features
+from ml.anomaly_detector.features import HISTORY, features_of, with_features
 from ml.anomaly_detector.flags import LearnedDetectors
-from ml.anomaly_detector.model import naive_scores, scorer
-from ml.anomaly_detector.train import Recipe, Trained, split_examples, train
+from ml.anomaly_detector.model import Floats, Scores, naive_scores, scorer, values_of
+from ml.anomaly_detector.train import Recipe, Trained, Validation, split_examples, train
 from streaming.feeds.sim_config import SimulatorConfig
 
 SEED, SESSIONS, SYMBOLS, TRADES, LATER = 4_301, 6, 20, 100_000, 2  # not one of the seeds that are scored
 SAMPLE = 200_000
 SPEED_ROWS = 500_000
+TREES, BARS_A_TREE, USUAL = 100, 4096, float(np.log1p(4.0))  # a forest that is asked of usual bars only finds the crowd
 
 
 @cache
@@ -32,16 +34,40 @@ def training_market() -> Market:
 
 
 @cache
-def trained(interval: str) -> Trained:
-    """The detector of an interval, as the job would train it."""
+def examples(interval: str) -> tuple[pd.DataFrame, Validation]:
+    """What an interval's detector is learned from and validated by, as the job would have it."""
     market, recipe = training_market(), Recipe()
     series = list(series_of(market, interval))
     days = np.unique(np.concatenate([bars.session for _, bars, _ in series]))
     plan = Plan(int(days[0]), int(days[-LATER]), recipe.seed, SAMPLE, market.sessions, {})
     found = pd.concat([examples_of(bars, known, plan, symbol) for symbol, bars, known in series], ignore_index=True)
     learned, validation = split_examples(found, interval)
-    sample = learned.sort_values(["draw", "instrument_id", "start_ms"]).iloc[:SAMPLE]
-    return train(sample, validation, interval, recipe)
+    return learned.sort_values(["draw", "instrument_id", "start_ms"]).iloc[:SAMPLE], validation
+
+
+@cache
+def trained(interval: str) -> Trained:
+    """The detector of an interval, as the job would train it."""
+    learned, validation = examples(interval)
+    return train(learned, validation, interval, Recipe())
+
+
+@cache
+def forest(interval: str) -> tuple[Scores, float]:
+    """An isolation forest grown from the same bars; its scores end, so its threshold is their quantile itself."""
+    learned, validation = examples(interval)
+    grown = IsolationForest(
+        n_estimators=TREES, max_samples=min(BARS_A_TREE, len(learned)), random_state=Recipe().seed
+    ).fit(values_of(learned))
+
+    def scores(features: pd.DataFrame) -> Floats:
+        values = values_of(features)
+        found, asked = np.zeros(len(values)), np.flatnonzero(values.max(axis=1, initial=0.0) > USUAL)
+        if len(asked):
+            found[asked] = -grown.score_samples(values[asked])
+        return found
+
+    return scores, float(np.quantile(scores(validation.usual), 1.0 - Recipe().false_share, method="lower"))
 
 
 def learned_outcomes(market: Market, interval: str) -> dict[str, dict[str, Outcome]]:
@@ -49,7 +75,10 @@ def learned_outcomes(market: Market, interval: str) -> dict[str, dict[str, Outco
     made = trained(interval)
     judges: Mapping[str, Callable[[Bars, Known], list[Flag]]] = {
         "learned": LearnedDetectors({interval: made.detector}),
-        "naive robust score": lambda bars, known: naive_flags(bars, known, made.metrics["naive_threshold"]),
+        "isolation forest": lambda bars, known: flags_above(bars, known, *forest(interval)),
+        "naive robust score": lambda bars, known: flags_above(
+            bars, known, naive_scores, made.metrics["naive_threshold"]
+        ),
     }
     series = list(series_of(market, interval))
     flags = {
@@ -72,29 +101,23 @@ def found_at(symbol: str, bars: Bars, flag: Flag) -> Found:
     return Found(symbol, int(bars.start_ms[flag.row]), int(bars.end_ms[flag.row]), flag)
 
 
-def naive_flags(bars: Bars, known: Known, threshold: float) -> list[Flag]:
-    """The naive rival, as quiet at openings as the others."""
+def flags_above(bars: Bars, known: Known, score: Scores, threshold: float) -> list[Flag]:
+    """A rival's flags, as quiet at openings as the others."""
     moves = Moves.of(bars, HISTORY)
-    scores = naive_scores(with_features(bars, moves, known))
+    scores = score(with_features(bars, moves, known))
     rows = np.flatnonzero((scores > threshold) & ~is_opening(bars, moves, AnomalyRules()))
     return [Flag(row, LEARNED, int(bars.end_ms[row]), float(scores[row]), UNEXPLAINED, {}) for row in rows.tolist()]
 
 
 def speeds() -> dict[str, float]:
-    """Bars a second of processor time: building features, and scoring them, quiet rows and all."""
+    """Bars a second of processor time: building features, and scoring them."""
     detector, bars = trained("1m").detector, longest(training_market(), "1s")
     features = features_of(bars, Known())
     many = pd.concat([features] * (SPEED_ROWS // len(features) + 1), ignore_index=True)
     return {
         "features of bars": len(bars) / spent(lambda: features_of(bars, Known())),
         "learned score": len(many) / spent(lambda: scorer(detector)(many)),
-        "learned score, no row quiet": len(many) / spent(lambda: scorer(detector)(as_loud(many))),
     }
-
-
-def as_loud(features: pd.DataFrame) -> pd.DataFrame:
-    """The same rows, none of which is usual in every respect: all are asked of the forest."""
-    return features[list(FEATURES)] + 2.0
 
 
 def longest(market: Market, interval: str) -> Bars:

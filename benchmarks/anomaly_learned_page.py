@@ -14,14 +14,20 @@ def learned_part(figures: Figures) -> Iterator[str]:
     on = figures["on"]
     yield from ["## The learned detector on simulated markets", ""]
     yield (
-        f"An isolation forest for each interval (`ml/anomaly_detector`), learned from {on['sessions'] - on['later']} "
-        f"sessions of seed {on['seed']}; its threshold and the naive rival's were chosen on the {on['later']} sessions "
-        f"after them, with as many false flags for both, and applied to the markets of seeds "
-        f"{', '.join(figures['seeds'])} as they stand. Naive: the farthest of the robust scores of move, residual and "
-        f"volume. Rules: flags of every other kind in gold.anomalies. An event is found by a flag on its bar or on one "
-        f"that starts within five minutes; halts count from their end; bad prints are those still in the bars once "
-        f"cancels and corrections are in. Precision: flags that stand for any event. Delay: to the end of the last bar "
-        f"the flag was judged by."
+        f"The tails of usual bars of each interval (`ml/anomaly_detector`), learned from "
+        f"{on['sessions'] - on['later']} sessions of seed {on['seed']}; its threshold and those of its rivals were "
+        f"chosen on the {on['later']} sessions after them (one in 10,000 usual bars), and applied to the markets of "
+        f"seeds {', '.join(figures['seeds'])} as they stand; how it learns was chosen on seeds 71 to 74, 79, 83 and 89."
+    )
+    yield (
+        "Isolation forest: scikit-learn's, over the same bars and features; its threshold is the quantile itself, "
+        "because its scores end near 1. Naive: the farthest of the robust scores of move, residual and volume. Rules: "
+        "flags of every other kind in gold.anomalies."
+    )
+    yield (
+        "An event is found by a flag on its bar or on one that starts within five minutes; halts count from their end; "
+        "bad prints are those still in the bars once cancels and corrections are in, odd lots in their average price "
+        "alone. Precision: flags that stand for any event. Delay: to the end of the last bar the flag was judged by."
     )
     for interval in figures["models"]:
         yield from _interval(figures, interval)
@@ -76,5 +82,6 @@ def _validation(models: Figures) -> Iterator[str]:
         )
         yield (
             f"{interval}, anomalies planted into the later sessions of the training market "
-            f"({metrics['planted']:g}): recall {metrics['recall']:.3f} ({own}), naive {metrics['naive_recall']:.3f}."
+            f"({metrics['planted']:g}): recall {metrics['recall']:.3f} ({own}), naive {metrics['naive_recall']:.3f}; "
+            f"of usual bars {metrics['usual_flagged']:.5f} are flagged, naive {metrics['naive_usual_flagged']:.5f}."
         )

@@ -86,7 +86,8 @@ class Found:
 class Market:
     """The bars of a simulated market as they finally stand, its jumps, and how its bad prints were told.
 
-    `others` are the halts (at their end) and the bad prints that are still in the bars.
+    `others` are the halts (at their end) and the bad prints that are still in the bars: in their highs and lows, or as
+    odd lots in their average price alone.
     """
 
     config: SimulatorConfig
@@ -102,17 +103,19 @@ def market_of(config: SimulatorConfig) -> Market:
     hours = session_hours(config)
     sessions = session_arrays(sessions_for(config.exchange, hours[0].day, hours[-1].day))
     dialect, rules = load_dialects(CONF / "sale_conditions.yaml").by_feed[FEED], BarRules(sessions, intervals=INTERVALS)
-    bars, jumps, bad, halts, wrong = [], list[Event](), Outcome(), list[Event](), list[Event]()
+    bars, jumps, bad, halts = [], list[Event](), Outcome(), list[Event]()
+    wrong: dict[str, list[Event]] = {"bad prints in bars": [], "bad prints in VWAPs alone": []}
     for session in simulated_sessions(config):
         prints = current_prints(session, dialect)
         bars.append(pa.Table.from_batches([as_plain(fold_table(prints, rules))]))
         names = session.delivery.stamped.tickers
         jumps += [Event(names[jump.symbol], jump.at_ms) for jump in session.jumps]
         bad.add(print_outcome(session, prints))
-        wrong += standing_prints(session, prints)
+        for kind, events in zip(wrong, standing_prints(session, prints), strict=True):
+            wrong[kind] += events
         halt = plan_halt(config, session.hours)
         halts += [Event(names[halt.symbol], halt.to_ms)] if halt else []
-    others = {"halts": tuple(halts), "bad prints in bars": tuple(wrong)}
+    others = {"halts": tuple(halts), **{kind: tuple(events) for kind, events in wrong.items()}}
     return Market(config, pa.concat_tables(bars), sessions, tuple(jumps), bad, others)
 
 
@@ -122,13 +125,18 @@ def planted_prints(session: SimulatedSession) -> pa.Array:
     return pa.array([stamped.trade_id(row) for row in stamped.amended.fat_fingers.tolist()], pa.string())
 
 
-def standing_prints(session: SimulatedSession, prints: pa.Table) -> Iterator[Event]:
-    """The fat fingers that are in the regular session's highs once all is corrected."""
-    in_range = pc.not_equal(pc.bit_wise_and(prints["eligibility"], MOVES_RANGE), 0)
-    rows = prints.filter(pc.and_(pc.equal(prints["session"], "regular"), in_range))
+def standing_prints(session: SimulatedSession, prints: pa.Table) -> tuple[list[Event], list[Event]]:
+    """The fat fingers in the regular session's highs, and those in its VWAPs alone, once all is corrected."""
+    rows = prints.filter(pc.equal(prints["session"], "regular"))
     rows = rows.filter(pc.is_in(rows["trade_id"], value_set=planted_prints(session)))
-    instants_ms = pc.divide(rows["traded_at"].cast(pa.int64()), 1000).to_pylist()
-    return map(Event, rows["symbol"].to_pylist(), instants_ms)
+    may = rows["eligibility"].to_numpy()
+    instants_ms = rows["traded_at"].cast(pa.int64()).to_numpy() // 1000
+    events = [Event(*one) for one in zip(rows["symbol"].to_pylist(), instants_ms.tolist(), strict=True)]
+    in_range, in_vwap = may & MOVES_RANGE != 0, may & COUNTS_VWAP != 0
+    return (
+        [event for event, is_there in zip(events, in_range.tolist(), strict=True) if is_there],
+        [event for event, is_there in zip(events, (in_vwap & ~in_range).tolist(), strict=True) if is_there],
+    )
 
 
 def at_market_prints(prints: pa.Table) -> pa.Table:

@@ -7,7 +7,7 @@ from lakehouse.settings import Settings
 
 
 def learned_detectors(settings: Settings) -> Scorer:
-    """The champions of the registry; scikit-learn and MLflow are only loaded where somebody asks for them."""
+    """The champions of the registry; MLflow is only loaded where somebody asks for them."""
     from ml.anomaly_detector.registry import champions
 
     return champions(settings.mlflow)

@@ -36,7 +36,6 @@ from ml.anomaly_detector.registry import (
     has_alias,
     load,
     register,
-    versions,
 )
 from ml.anomaly_detector.train import Recipe, Trained, Validation, measure, split_examples, train
 from streaming.rules import read_sessions
@@ -67,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     flags.add_argument(
         "--validation-share", type=float, default=Order.validation_share, help="share of the dates, the last ones"
     )
-    flags.add_argument("--seed", type=int, default=Order.seed, help="seed of sample, planting and forest")
+    flags.add_argument("--seed", type=int, default=Order.seed, help="seed of sample and planting")
     flags.add_argument("--interval", action="append", choices=list(WINDOWS), help="only this one; repeatable")
     return cli.run(body, flags, argv)
 
@@ -127,7 +126,6 @@ def params_of(days: Sequence[date], plan: Plan, recipe: Recipe, read: dict[str, 
     return {
         "first_date": days[0], "last_date": days[-1], "dates": len(days), "sample": plan.sample, **asdict(recipe),
         "features": ", ".join(FEATURES), **{f"version of {name}": number for name, number in read.items()},
-        **versions(),
     }  # fmt: skip
 
 

@@ -12,17 +12,18 @@ def card(interval: str, params: Mapping[str, object], metrics: Mapping[str, floa
     lines = [
         f"# Learned anomaly detector, {interval} bars",
         "",
-        "An isolation forest over ten distances of a bar from what is usual. It flags bars of regular sessions that "
-        "lie alone in them, for people to look at; a flag is no advice, and says nothing of what comes next.",
+        "The tails of ten distances of a bar from what is usual. A bar's score is that of its most unusual distance: 4 "
+        "means one in 10,000 usual bars is as far out. It flags bars of regular sessions for people to look at; a flag "
+        "is no advice, and says nothing of what comes next.",
         "",
-        "Learned from bars that no rule flags. The threshold is the score that the given share of later bars passes, "
-        "of those that no rule flags either. Recall is that of anomalies planted into these later bars: steps of "
-        "price, lone highs and lows, surges of volume, of 6, 10 and 20 usual deviations. Planted anomalies are not "
-        "real ones. The naive rival is the farthest of the robust scores of move, residual and volume, with as many "
-        "false flags.",
+        "Learned from bars that no rule flags. The threshold is the score that the given share of later bars would "
+        "pass, of those that no rule flags either, if their scores thinned out as most of them do; how many pass it is "
+        "`usual_flagged`. Recall is that of anomalies planted into these later bars: steps of price, lone highs and "
+        "lows, surges of volume, of 6, 10 and 20 usual deviations. Planted anomalies are not real ones. The naive "
+        "rival is the farthest of the robust scores of move, residual and volume, its threshold chosen likewise.",
         "",
-        "Known limits: scores end near 1, so two extreme bars score alike; with fewer than two past sessions the "
-        "features that compare with them are 0, and openings stay quiet until five are known.",
+        "Known limits: what is a little unusual in many respects at once scores like one of them; with fewer than two "
+        "past sessions the features that compare with them are 0, and openings stay quiet until five are known.",
         "",
         "## Made of",
         "",

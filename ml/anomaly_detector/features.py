@@ -18,7 +18,7 @@ from lakehouse.kernels import outliers as kernel
 
 Floats = NDArray[np.float64]
 HISTORY = AnomalyRules(least_sessions=2)  # a model weighs by itself how little two sessions say
-DUST = 0.00001  # a thousandth of a per cent, as a log move
+DUST, LEAST_MOVE = 0.00001, 0.0001  # a thousandth and a hundredth of a per cent, as log moves
 
 FEATURES = (
     "move", "residual", "jump", "volume", "trades", "range", "reach", "vwap_distance", "silence", "gap",
@@ -30,8 +30,8 @@ MEANING = {
     "volume": "log shares against the same minute of past sessions; less than usual counts as usual",
     "trades": "log number of prints, likewise",
     "range": "log high over low, likewise",
-    "reach": "high or low outside open and close, against those before",
-    "vwap_distance": "log close over the bar's VWAP, against the same minute of past sessions",
+    "reach": "high or low outside open and close, against those before, and against the moves before",
+    "vwap_distance": "log close over the bar's VWAP, against the moves before",
     "silence": "time without a bar before this one, against those before",
     "gap": "first price of a session against the last one before, splits taken out, against past gaps",
 }
@@ -45,6 +45,7 @@ def features_of(bars: Bars, known: Known) -> pd.DataFrame:
 def with_features(bars: Bars, moves: Moves, known: Known) -> pd.DataFrame:
     """The features of bars whose moves are known already."""
     reach, times = reaches(bars)
+    lively = usual_moves(moves)
     with np.errstate(invalid="ignore", divide="ignore"):
         distances = {
             "move": np.abs(moves.by_session.score),
@@ -53,8 +54,8 @@ def with_features(bars: Bars, moves: Moves, known: Known) -> pd.DataFrame:
             "volume": seasonal(bars, log_of(as_of_first_day(bars, known))),
             "trades": seasonal(bars, log_of(bars.trades)),
             "range": seasonal(bars, without_dust(np.log(bars.high / bars.low))),
-            "reach": np.minimum(times, reach / DUST),  # NaN stays NaN
-            "vwap_distance": np.abs(seasonal(bars, without_dust(np.log(bars.close / bars.vwap)))),
+            "reach": np.minimum(times, reach / lively),  # NaN stays NaN
+            "vwap_distance": np.abs(np.log(bars.close / bars.vwap)) / lively,
             "silence": silences(moves),
             "gap": first_gaps(bars, known),
         }
@@ -65,6 +66,14 @@ def as_feature(distances: Floats) -> Floats:
     """The logarithm of how far beyond usual; 0 where that is not known."""
     known = np.nan_to_num(distances, nan=0.0, posinf=1e300, neginf=0.0)
     found: Floats = np.log1p(np.maximum(known, 0.0))
+    return found
+
+
+def usual_moves(moves: Moves) -> Floats:
+    """How far a close usually lies from the one before, by the bars before; a hundredth of a per cent at least."""
+    usual = np.empty(len(moves.move))
+    kernel.usual_before(np.abs(np.nan_to_num(moves.move)), SILENCE_MEMORY, usual)
+    found: Floats = np.fmax(usual, LEAST_MOVE)
     return found
 
 

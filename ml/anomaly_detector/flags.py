@@ -13,7 +13,7 @@ from lakehouse.anomalies.moves import Moves, is_opening, silence_of
 from lakehouse.anomalies.reasons import gap_reason, reason_of
 from lakehouse.anomalies.rules import LEARNED, AnomalyRules, Bars, Flag, Known
 from ml.anomaly_detector.features import FEATURES, HISTORY, with_features
-from ml.anomaly_detector.model import Detector, scorer
+from ml.anomaly_detector.model import Detector, scorer, values_of
 
 RULES = AnomalyRules()
 NAMED = 3  # features an evidence names
@@ -62,9 +62,10 @@ def reason_at(bars: Bars, moves: Moves, features: pd.DataFrame, row: int, known:
 def evidence_of(
     detector: Detector, bars: Bars, moves: Moves, features: pd.DataFrame, score: float, row: int
 ) -> Evidence:
-    """Which model, its score and threshold, and the features farthest out, in usual deviations."""
+    """Which model, its score and threshold, and the most unusual features, in usual deviations."""
     values = features.iloc[row]
-    farthest = sorted(FEATURES, key=lambda name: -float(values[name]))[:NAMED]
+    surprise = detector.tails.surprise(values_of(features.iloc[[row]]))[0]
+    farthest = [FEATURES[place] for place in np.argsort(-surprise, kind="stable")[:NAMED] if surprise[place] > 0]
     return {
         "model": detector.name, "threshold": number(detector.threshold), "model_score": number(score),
         "move_pct": percent(moves.move[row]), "close": number(bars.close[row]),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,11 +11,12 @@ from numpy.typing import NDArray
 
 from lakehouse.errors import TickhouseError
 from ml.anomaly_detector.features import FEATURES
+from ml.anomaly_detector.tails import Tails, thinning
 
 Floats = NDArray[np.float64]
 Scores = Callable[[pd.DataFrame], Floats]
 
-QUIET = float(np.log1p(4.0))  # bars within four usual deviations in every respect are usual, whatever a tree says
+UPPER = 0.02  # the share of usual bars whose scores say how scores thin out
 NAIVE = ("move", "residual", "volume")
 
 
@@ -26,23 +26,19 @@ class ModelError(TickhouseError):
 
 @dataclass(frozen=True)
 class Detector:
-    """A fitted forest, and the score from which on a bar is flagged; `name` says which version of what it is."""
+    """What was learned of usual bars, and the score above which a bar is flagged; `name` says which version of what."""
 
     interval: str
-    forest: Any
+    tails: Tails
     threshold: float
     name: str = "not registered"
 
 
 def scorer(detector: Detector) -> Scores:
-    """What gives each row of features its score: 0 is usual, towards 1 it is alone."""
+    """What gives rows of features their scores: of the most unusual feature the zeros in "one in so many"."""
 
     def scores(features: pd.DataFrame) -> Floats:
-        values = values_of(features)
-        found = np.zeros(len(values))
-        asked = np.flatnonzero(values.max(axis=1, initial=0.0) > QUIET)
-        if len(asked):
-            found[asked] = -detector.forest.score_samples(values[asked])
+        found: Floats = detector.tails.surprise(values_of(features)).max(axis=1, initial=0.0)
         return found
 
     return scores
@@ -55,7 +51,7 @@ def naive_scores(features: pd.DataFrame) -> Floats:
 
 
 def values_of(features: pd.DataFrame) -> Floats:
-    """Features as a matrix in the order the forest knows, or a refusal."""
+    """Features as a matrix in the order a model knows, or a refusal."""
     missing = [name for name in FEATURES if name not in features.columns]
     if missing:
         raise ModelError(
@@ -72,13 +68,16 @@ def values_of(features: pd.DataFrame) -> Floats:
 
 
 def choose_threshold(scores: Floats, false_share: float) -> float:
-    """The lowest score that at most this share of the scores of usual bars passes; a bar is flagged above it."""
+    """The score that this share of usual bars would pass if their scores thinned out as those of most of them do.
+
+    Not read off the farthest scores: among bars that no rule flags, those are the ones a detector is there to find.
+    """
     if not len(scores):
         raise ModelError("anomaly detector: there is no usual bar to choose a threshold by. Nothing was registered.")
-    ordered = np.sort(scores)
-    return float(ordered[len(ordered) - 1 - int(false_share * len(ordered))])
+    begin = float(np.quantile(scores, 1.0 - max(UPPER, false_share), method="higher"))
+    return begin + thinning(scores[scores > begin] - begin) * max(0.0, float(np.log(UPPER / false_share)))
 
 
-def recall_of(scores: Floats, threshold: float) -> float:
-    """The share of planted anomalies above a threshold; NaN where nothing was planted."""
+def share_above(scores: Floats, threshold: float) -> float:
+    """The share of scores above a threshold; NaN where there are none."""
     return float(np.mean(scores > threshold)) if len(scores) else float("nan")

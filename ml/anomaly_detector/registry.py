@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +21,7 @@ from lakehouse.settings import MlflowSettings
 from ml.anomaly_detector.features import FEATURES
 from ml.anomaly_detector.flags import LearnedDetectors
 from ml.anomaly_detector.model import Detector, ModelError
+from ml.anomaly_detector.tails import Tails
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -31,10 +30,9 @@ if TYPE_CHECKING:
 CHAMPION, CHALLENGER = "champion", "challenger"
 EXPERIMENT = "anomaly-detector"
 ABOUT = "detector.json"
-MUST_MATCH = ("scikit-learn", "numpy")
+KIND = "tails"
+NUMBERS = ("begins", "share", "thins")
 IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
-STORED = "model.skops"
-TRUSTED = ("sklearn.tree._tree.Tree",)  # its numbers are checked by `require_sound_trees`
 SQLITE = "sqlite:///"
 
 
@@ -81,7 +79,7 @@ def register(client: MlflowClient, settings: MlflowSettings, detector: Detector,
     source = f"{client.get_run(run_id).info.artifact_uri}/model"
     made = client.create_model_version(name, source=source, run_id=run_id)
     client.set_terminated(run_id)
-    return Detector(detector.interval, detector.forest, detector.threshold, f"{name}/{made.version}")
+    return Detector(detector.interval, detector.tails, detector.threshold, f"{name}/{made.version}")
 
 
 def give_alias(client: MlflowClient, detector: Detector, alias: str) -> None:
@@ -91,7 +89,7 @@ def give_alias(client: MlflowClient, detector: Detector, alias: str) -> None:
 
 
 def load(settings: MlflowSettings, interval: str, *, alias: str = CHAMPION) -> Detector:
-    """The detector an alias names; refused where there is none, or where it was made by other versions."""
+    """The detector an alias names; refused where there is none, or where it is of another kind."""
     client = client_of(settings)
     found = _version(client, settings, interval, alias)
     if found is None:
@@ -103,10 +101,8 @@ def load(settings: MlflowSettings, interval: str, *, alias: str = CHAMPION) -> D
 
     with tempfile.TemporaryDirectory() as folder:
         path = download_artifacts(artifact_uri=found.source, dst_path=folder, tracking_uri=settings.tracking_uri)
-        name = f"{found.name}/{found.version}"
         about = json.loads((Path(path) / ABOUT).read_text(encoding="utf-8"))
-        require_same_versions(name, about)
-        return Detector(interval, read_forest(Path(path) / STORED, name), float(about["threshold"]), name)
+        return detector_of(f"{found.name}/{found.version}", about)
 
 
 def champions(settings: MlflowSettings) -> LearnedDetectors:
@@ -126,63 +122,45 @@ def has_alias(client: MlflowClient, settings: MlflowSettings, interval: str, ali
     return _version(client, settings, interval, alias) is not None
 
 
-def require_same_versions(name: str, about: Mapping[str, Any]) -> None:
-    """Refuse a model that other versions of the libraries made: it would load, and score otherwise."""
-    wrong = [
-        f"{one} {about['versions'].get(one)} (here {here})"
-        for one, here in versions().items()
-        if about["versions"].get(one) != here
-    ]
-    if wrong:
+def require_known(name: str, about: Mapping[str, Any]) -> None:
+    """Refuse a model of another kind or of other features: its numbers would mean something else."""
+    if about.get("kind") != KIND or about.get("features") != list(FEATURES):
         raise ModelError(
-            f"{name}: it was made by {', '.join(wrong)}. It was not loaded, nothing was scored. Train it anew with "
-            f"`tickhouse train-detector`, or run the versions it was made by."
-        )
-    if about["features"] != list(FEATURES):
-        raise ModelError(
-            f"{name}: it knows the features {about['features']}, this code makes {list(FEATURES)}. It was not loaded, "
-            f"nothing was scored. Train it anew with `tickhouse train-detector`."
+            f"{name}: it is of the kind {about.get('kind')!r} over the features {about.get('features')}, this code "
+            f"reads {KIND!r} over {list(FEATURES)}. It was not loaded, nothing was scored. Train it anew with "
+            f"`tickhouse train-detector`."
         )
 
 
-def read_forest(file: Path, name: str) -> Any:
-    """A stored forest. Which types may be in it is said here, not in the file, as MLflow would have it."""
-    import skops.io
-
-    forest = skops.io.load(file, trusted=list(TRUSTED))
-    require_sound_trees(name, forest)
-    return forest
-
-
-def require_sound_trees(name: str, forest: Any) -> None:
-    """Refuse trees that point outside of themselves: scikit-learn follows them without looking."""
-    for one in forest.estimators_:
-        tree = one.tree_
-        children = np.concatenate([tree.children_left, tree.children_right])
-        is_sound = (children >= -1).all() and (children < tree.node_count).all()
-        if not is_sound or (tree.feature >= len(FEATURES)).any() or tree.n_features != len(FEATURES):
-            raise ModelError(
-                f"{name}: a tree of its forest points outside of itself; the file is damaged or not ours. Nothing was "
-                f"scored. Train it anew with `tickhouse train-detector`."
-            )
+def detector_of(name: str, about: Mapping[str, Any]) -> Detector:
+    """A stored detector, or a refusal."""
+    require_known(name, about)
+    try:
+        tails = Tails(*(np.array(about[one], np.float64) for one in NUMBERS))
+        threshold = float(about["threshold"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(name, str(error)) from error
+    shapes = {one.shape for one in (tails.begins, tails.share, tails.thins)}
+    is_sound = all(np.isfinite(one).all() for one in (tails.begins, tails.share, tails.thins, threshold))
+    if shapes != {(len(FEATURES),)} or not is_sound or not ((tails.share > 0) & (tails.thins > 0)).all():
+        raise _damaged(name, "numbers that are missing, not finite or not above 0")
+    return Detector(str(about["interval"]), tails, threshold, name)
 
 
-def versions() -> dict[str, str]:
-    """What a stored forest depends on: Python but for its last number, and the libraries it is made of."""
-    python = ".".join(platform.python_version_tuple()[:2])
-    return {"python": python, **{name: version(name) for name in MUST_MATCH}}
+def _damaged(name: str, found: str) -> ModelError:
+    return ModelError(
+        f"{name}: expected {ABOUT} with {', '.join(NUMBERS)} of {len(FEATURES)} features and a threshold, found: "
+        f"{found}. The file is damaged or not ours. Nothing was scored. Train it anew with `tickhouse train-detector`."
+    )
 
 
 def _save(detector: Detector, folder: Path) -> None:
-    import mlflow.sklearn
-
-    mlflow.sklearn.save_model(
-        detector.forest, str(folder), serialization_format="skops", skops_trusted_types=list(TRUSTED)
-    )
+    numbers = {one: getattr(detector.tails, one).tolist() for one in NUMBERS}
     about = {
-        "interval": detector.interval, "threshold": detector.threshold, "features": list(FEATURES),
-        "versions": versions(),
+        "kind": KIND, "interval": detector.interval, "threshold": detector.threshold, "features": list(FEATURES),
+        **numbers,
     }  # fmt: skip
+    folder.mkdir()
     (folder / ABOUT).write_text(json.dumps(about, indent=1), encoding="utf-8")
 
 

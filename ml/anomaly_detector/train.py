@@ -1,11 +1,10 @@
-"""From examples to a detector and what was measured of it; pure, and the same for the same examples and seed."""
+"""From examples to a detector and what was measured of it; pure, and the same for the same examples."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import pandas as pd
-from sklearn.ensemble import IsolationForest
 
 from ml.anomaly_detector.model import (
     Detector,
@@ -13,20 +12,19 @@ from ml.anomaly_detector.model import (
     Scores,
     choose_threshold,
     naive_scores,
-    recall_of,
     scorer,
+    share_above,
     values_of,
 )
+from ml.anomaly_detector.tails import tails_of
 
 LEAST_EXAMPLES = 200
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a forest is grown, and which share of usual bars it may flag."""
+    """Which share of usual bars may be flagged, and the seed by which bars are drawn and anomalies planted."""
 
-    trees: int = 100
-    bars_a_tree: int = 4096
     false_share: float = 0.0001
     seed: int = 1
 
@@ -63,24 +61,26 @@ def split_examples(examples: pd.DataFrame, interval: str) -> tuple[pd.DataFrame,
 
 
 def train(learned: pd.DataFrame, validation: Validation, interval: str, recipe: Recipe) -> Trained:
-    """Grow a forest on usual bars, choose its threshold on later ones, and measure it beside the naive rival."""
-    forest = IsolationForest(
-        n_estimators=recipe.trees, max_samples=min(recipe.bars_a_tree, len(learned)), random_state=recipe.seed
-    )
-    forest.fit(values_of(learned))
-    scores = scorer(Detector(interval, forest, 0.0))
+    """Learn the tails of usual bars, choose a threshold on later ones, and measure both beside the naive rival."""
+    tails = tails_of(values_of(learned))
+    scores = scorer(Detector(interval, tails, 0.0))
     threshold = choose_threshold(scores(validation.usual), recipe.false_share)
     measured = {**measure(scores, validation, recipe), **measure(naive_scores, validation, recipe, prefix="naive_")}
     counts = {"learned_from": len(learned), "validated_by": len(validation.usual), "planted": len(validation.planted)}
-    return Trained(Detector(interval, forest, threshold), {**counts, **measured})
+    return Trained(Detector(interval, tails, threshold), {**counts, **measured})
 
 
 def measure(scores: Scores, validation: Validation, recipe: Recipe, *, prefix: str = "") -> dict[str, float]:
-    """Which planted anomalies a score finds if it may flag so large a share of usual bars; by kind and in all."""
-    threshold = choose_threshold(scores(validation.usual), recipe.false_share)
-    found = {f"{prefix}threshold": threshold, f"{prefix}recall": recall_of(scores(validation.planted), threshold)}
+    """Which planted anomalies a score finds at the threshold of this share; by kind and in all."""
+    usual = scores(validation.usual)
+    threshold = choose_threshold(usual, recipe.false_share)
+    found = {
+        "threshold": threshold,
+        "usual_flagged": share_above(usual, threshold),
+        "recall": share_above(scores(validation.planted), threshold),
+    }
     for kind, rows in validation.planted.groupby("planted", sort=True):
-        found[f"{prefix}recall_{kind}"] = recall_of(scores(rows), threshold)
+        found[f"recall_{kind}"] = share_above(scores(rows), threshold)
     if len(validation.flagged):
-        found[f"{prefix}agrees_with_rules"] = recall_of(scores(validation.flagged), threshold)
-    return found
+        found["agrees_with_rules"] = share_above(scores(validation.flagged), threshold)
+    return {f"{prefix}{name}": value for name, value in found.items()}
