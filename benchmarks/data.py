@@ -19,6 +19,7 @@ from benchmarks.market import BAD_PRINT, CUT, EXCHANGE, Longs, Market, Slice, sl
 from lakehouse.tables import Table
 from lakehouse.tables.bronze import MARKET_EVENTS
 from lakehouse.tables.silver import INSTRUMENTS, SESSIONS, TRADES
+from lakehouse.vendor import ARROW_TYPES
 
 CACHE = Path(".work/bench")
 ADDS = "adds.json"
@@ -27,8 +28,7 @@ SEQUENCE_DIGITS = 21
 CUT_AT = 120
 LINES_PER_FILE = 20_000  # DuckDB 1.5 loses the line across the end of a buffer (32 MB) when it may ignore errors
 MILLION = 1_000_000
-ARROW = {"string": pa.string(), "date": pa.date32(), "timestamp": pa.timestamp("us", "UTC"), "bigint": pa.int64()}
-ARROW |= {"int": pa.int32(), "decimal(18,6)": pa.decimal128(18, 6), "binary": pa.binary(), "boolean": pa.bool_()}
+ARROW = ARROW_TYPES | {"boolean": pa.bool_()}
 TOP_CENTS = 50_000
 PRICE_TEXTS = pa.array([f"{cents / 100:.2f}".rstrip("0").rstrip(".") for cents in range(TOP_CENTS)] + ["-1", "null"])
 NEGATIVE, MISSING = TOP_CENTS, TOP_CENTS + 1

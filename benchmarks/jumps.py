@@ -87,10 +87,11 @@ def feed(client: Any, stream: str, symbols: Sequence[str], *, rate: int, seconds
     acknowledged: dict[Jump, float] = {}
     prices = dict.fromkeys(symbols, 100)
     each = max(2, round(rate * TICK_SECONDS / len(symbols)))
-    begun = time.monotonic()
+    begun, free_ms = time.monotonic(), 0
     for tick in range(round(seconds / TICK_SECONDS)):
         time.sleep(max(0.0, begun + tick * TICK_SECONDS - time.monotonic()))
-        at_ms, jumping = round(time.time() * 1000) - each, None
+        at_ms, jumping = max(round(time.time() * 1000) - each, free_ms), None  # ticks that are late do not overlap
+        free_ms = at_ms + each
         if tick > CALM_TICKS and tick % JUMP_EVERY == 0:
             jumping = symbols[tick // JUMP_EVERY % len(symbols)]
             prices[jumping] = 203 - prices[jumping]

@@ -1,22 +1,27 @@
 """The as-of join of batch frames: against a small right side without moving a left row, else by one window.
 
-A small right side (filings, ratings, index moves) becomes intervals, from one row's instant to that of the next. Time
-is cut into as many buckets a key as the key has right rows, so that a left row meets some two candidates in a hash
-table on the executors, and a key with a third of all rows is no different from others. Where many right rows of a key
-crowd into one bucket, or there are too many for every executor to hold, both sides are sorted together instead.
+A small right side (filings, ratings, index moves) comes to the driver and goes out again in slots (as_of_slots): a left
+row finds its slot by the span of its key, and its candidates by the number of the slot, in two tables that every
+executor holds. Where many right rows crowd into one slot, or there are too many for that, both sides are sorted
+together instead.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pyarrow as pa
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
+from pyspark.sql.types import LongType, StructField, StructType
+
+from lakehouse.arrow_frames import frame_of
+from lakehouse.as_of_slots import AT, FIRST, FROM, LAST, LOW, SLOT, THEIRS, TIE, UNTIL, WIDTH, Slots, slots_of
 
 BROADCAST_ROWS = 2_000_000
-CROWD = 64  # candidates in one bucket, from which on sorting is cheaper
-AT, TIE, SIDE, MINE, THEIRS, NEWEST = "at_us__", "tie__", "side__", "mine__", "theirs__", "newest__"
-FROM, UNTIL, BUCKET, LOW, WIDTH, LAST = "from_us__", "until_us__", "bucket__", "low_us__", "width_us__", "last__"
+CROWD = 64  # candidates in one slot, from which on sorting is cheaper
+SIDE, MINE, NEWEST = "side__", "mine__", "newest__"
+LEAST = -(2**63)  # of ties, as Spark sorts NULL
 
 
 def newest_of(
@@ -31,63 +36,45 @@ def newest_of(
     rank: Column = F.col(tie).cast("bigint") if tie else F.lit(0).cast("bigint")
     rights = right.where(F.col(right_at).isNotNull()).select(
         *(F.col(name).alias(key) for name, key in zip(by, keys, strict=True)),
-        F.unix_micros(right_at).alias(AT), rank.alias(TIE), F.struct(*take).alias(THEIRS),
+        F.unix_micros(right_at).alias(AT), F.coalesce(rank, F.lit(LEAST)).alias(TIE), F.struct(*take).alias(THEIRS),
     )  # fmt: skip
-    stays = _intervals(rights, keys, tolerance_us)
-    in_buckets = stays.select(
-        *keys, FROM, UNTIL, THEIRS, F.explode(F.sequence(_bucket(F.col(FROM)), _bucket(F.col(UNTIL) - 1))).alias(BUCKET)
-    )
-    if _is_light(in_buckets, keys):
-        spans = stays.groupBy(*keys).agg(*(F.first(name).alias(name) for name in (LOW, WIDTH, LAST)))
-        found = _by_buckets(left.withColumn(AT, F.unix_micros(left_at)), by, keys, spans, in_buckets)
+    slots = _in_slots(rights, keys, tolerance_us)
+    if slots is not None:
+        found = _by_slots(left.withColumn(AT, F.unix_micros(left_at)), by, keys, slots, rights.schema)
     else:
         found = _by_sorting(left, left_at, by, keys, rights, tolerance_us)
     theirs = (F.col(f"{THEIRS}.{name}").alias(name) for name in take)
     return found.select(*left.columns, *theirs, F.expr(f"({AT} - {FROM}) DIV 1000").alias(age))
 
 
-def _intervals(rights: DataFrame, keys: Sequence[str], tolerance_us: int | None) -> DataFrame:
-    """Right rows with the stretch in which each is the newest; one that another of its instant displaces has none.
-
-    With each: when the first of its key is, how wide a bucket of its key is, and which is the last and has no end.
-    """
-    each = Window.partitionBy(*keys)
-    follows = F.lead(AT).over(each.orderBy(AT, TIE))
-    ends = follows if tolerance_us is None else F.least(follows, F.col(AT) + F.lit(tolerance_us + 1))
-    stays = rights.select(*keys, F.col(AT).alias(FROM), ends.alias(UNTIL), THEIRS).where(
-        F.col(UNTIL).isNull() | (F.col(UNTIL) > F.col(FROM))
-    )
-    low, high, count = F.min(FROM).over(each), F.max(FROM).over(each), F.count("*").over(each)
-    spanned = stays.withColumns({LOW: low, "high_us__": high, LAST: count})
-    return spanned.withColumn(WIDTH, F.expr(f"GREATEST((high_us__ - {LOW}) DIV {LAST}, 1)"))
+def _in_slots(rights: DataFrame, keys: Sequence[str], tolerance_us: int | None) -> Slots | None:
+    """The right side as every executor may hold it; None where there is too much of it, or it is crowded."""
+    if rights.count() > BROADCAST_ROWS:
+        return None
+    return slots_of(rights.toArrow(), keys, tolerance_us, most=BROADCAST_ROWS, crowd=CROWD)
 
 
-def _bucket(instant: Column) -> Column:
-    """The bucket of an instant; the last one where there is none, as for the end of what still holds."""
-    bucket = F.floor((instant - F.col(LOW)) / F.col(WIDTH))
-    return F.coalesce(F.least(bucket, F.col(LAST)), F.col(LAST))
-
-
-def _is_light(in_buckets: DataFrame, keys: Sequence[str]) -> bool:
-    """Whether every executor may hold the intervals, and no bucket is crowded."""
-    counts = in_buckets.groupBy(*keys, BUCKET).agg(F.count("*").alias("rows"))
-    rows, most = counts.agg(F.sum("rows"), F.max("rows")).collect()[0]
-    return (rows or 0) <= BROADCAST_ROWS and (most or 0) <= CROWD
-
-
-def _by_buckets(
-    lefts: DataFrame, by: Sequence[str], keys: Sequence[str], spans: DataFrame, in_buckets: DataFrame
+def _by_slots(
+    lefts: DataFrame, by: Sequence[str], keys: Sequence[str], slots: Slots, schema: StructType
 ) -> DataFrame:  # fmt: skip
-    same = [F.col(f"l.{name}").eqNullSafe(F.col(f"r.{key}")) for name, key in zip(by, keys, strict=True)]
-    bucket = F.when(F.col(AT) >= F.col(LOW), _bucket(F.col(AT))).alias("at_bucket__")
-    placed = lefts.alias("l").join(F.broadcast(spans).alias("r"), same, "left").select("l.*", bucket)
-    holds = [
-        *same,
-        F.col("at_bucket__") == F.col(BUCKET),
-        F.col(FROM) <= F.col(AT),
-        F.col(UNTIL).isNull() | (F.col(AT) < F.col(UNTIL)),
-    ]
-    return placed.alias("l").join(F.broadcast(in_buckets).alias("r"), holds, "left").select("l.*", FROM, THEIRS)
+    spark = lefts.sparkSession
+    span = StructType([*(schema[key] for key in keys), *_longs(FIRST, LOW, WIDTH, LAST)])
+    hold = StructType([*_longs(SLOT, FROM, UNTIL), schema[THEIRS]])
+    spans, holds = frame_of(spark, slots.spans, span), frame_of(spark, slots.holds, hold)
+    same = [_meets(F.col(f"l.{name}"), F.col(f"r.{key}"), slots.spans[key]) for name, key in zip(by, keys, strict=True)]
+    slot = F.expr(f"CASE WHEN {AT} >= {LOW} THEN {FIRST} + LEAST(({AT} - {LOW}) DIV {WIDTH}, {LAST}) END")
+    placed = lefts.alias("l").join(F.broadcast(spans).alias("r"), same, "left").select("l.*", slot.alias(MINE))
+    counts = [F.col(MINE) == F.col(SLOT), F.col(FROM) <= F.col(AT), F.col(AT) < F.col(UNTIL)]
+    return placed.alias("l").join(F.broadcast(holds).alias("r"), counts, "left").select("l.*", FROM, THEIRS)
+
+
+def _meets(mine: Column, theirs: Column, values: pa.ChunkedArray) -> Column:
+    """Whether keys are the same; NULL is looked for only where there is one, because that makes the look-up dearer."""
+    return mine.eqNullSafe(theirs) if values.null_count else mine == theirs
+
+
+def _longs(*names: str) -> list[StructField]:
+    return [StructField(name, LongType()) for name in names]
 
 
 def _by_sorting(

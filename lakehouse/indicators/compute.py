@@ -77,6 +77,8 @@ def _none_of_prices() -> Measures:
 
 def _spread_out(one: Measure, places: Longs, length: int) -> Measure:
     """A measure of some bars over all of them."""
+    if len(places) == length:
+        return one
     values, warm = np.full(length, np.nan), np.zeros(length, bool)
     values[places], warm[places] = one.values, one.warm
     return Measure(values, warm)

@@ -8,19 +8,38 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lakehouse.kernels.compiling import kernel
+from lakehouse.kernels.compiling import inlined, kernel
 
 Doubles = NDArray[np.float64]
 
 
+EXACT = 2.0**53  # whole numbers below this, and sums of them, are doubles without error
+
+
 @kernel
 def window_sums(values: Doubles, period: int, found: Doubles) -> None:
-    """The sum of each window."""
+    """The sum of each window; one runs on from the last where that is exact, because all values are whole numbers."""
+    largest = 0.0
+    for value in values:
+        largest = max(largest, abs(value)) if value == np.floor(value) else np.inf
+    if largest * period < EXACT:
+        _running_windows(values, period, found)
+        return
     for at in range(len(values)):
         total = 0.0 if at >= period - 1 else np.nan
         for place in range(max(at - period + 1, 0), at + 1):
             total += values[place]
         found[at] = total
+
+
+@inlined
+def _running_windows(values: Doubles, period: int, found: Doubles) -> None:
+    total = 0.0
+    for at in range(len(values)):
+        total += values[at]
+        if at >= period:
+            total -= values[at - period]
+        found[at] = total if at >= period - 1 else np.nan
 
 
 @kernel

@@ -44,10 +44,10 @@ def outbox_at() -> Iterator[str]:
 
 @pytest.fixture
 def exchange(spark: SparkSession, empty_lake: Path, tmp_path: Path) -> Exchange:
-    """An exchange whose last session has come to gold.bars in eight batches."""
+    """An exchange whose last session has come to gold.bars in four batches."""
     settings = Settings.model_validate({"paths": {name: str(tmp_path / name) for name in Paths.model_fields}})
     made = Exchange.fresh(spark, empty_lake, settings)
-    made.play(cut(tape(), 180))
+    made.play(cut(tape(), 360))
     return made
 
 

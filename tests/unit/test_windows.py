@@ -82,3 +82,32 @@ def test_one_missing_value_is_missing_in_its_own_windows_only() -> None:
     values[4] = np.nan
 
     assert np.isnan(window_sums(values, 3)).nonzero()[0].tolist() == [0, 1, 4, 5, 6]
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(st.one_of(st.integers(-(10**15), 10**15), st.integers(0, 1000)), max_size=40),
+    periods,
+    st.sampled_from([1.0, 0.5]),
+    st.sampled_from([None, np.nan, np.inf]),
+)
+def test_sums_of_whole_numbers_are_the_exact_ones_wherever_a_double_can_hold_them(
+    amounts: list[int], period: int, unit: float, hole: float | None
+) -> None:
+    values = np.array(amounts, float) * unit
+    if hole is not None and len(values) > 3:
+        values[3] = hole
+
+    found = window_sums(values, period)
+
+    for at, window in enumerate(windows(values, period)):
+        if window is None:
+            assert np.isnan(found[at])
+        elif np.isfinite(window).all():
+            exact = sum(Fraction(value) for value in window.tolist())
+            if abs(exact) < 2**53:
+                assert found[at] == pytest.approx(float(exact), rel=1e-12, abs=1.0)
+            if np.abs(values[np.isfinite(values)]).max(initial=0) * period < 2**53 and hole is None:
+                assert Fraction(float(found[at])) == exact
+        else:
+            assert not np.isfinite(found[at])
