@@ -134,7 +134,7 @@ def test_two_filers_seen_with_one_listing_are_disputed_and_neither_is_taken(list
 
 @pytest.mark.parametrize(("seen", "linked_to"), [("2021-03-31", True), ("2021-08-20", False), ("2026-05-22", False)])
 def test_a_ticker_is_no_link_long_after_the_map_files_end(listings: list[Row], seen: str, linked_to: bool) -> None:
-    """FB is a fund of another filer since 2025, and the map files of 2021 let it be Facebook for ever."""
+    """Map files of 2021 let FB be Facebook for ever; who carries it years later may be anybody."""
     fund = submissions(1174610, {"FB": "CBOE"}, seen, first="2006-01-03", sic="6221")
 
     assert (("FB-20120518", "FB") in ciks(linked(listings, told(listings, fund)))) is linked_to
