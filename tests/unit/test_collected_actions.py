@@ -139,6 +139,31 @@ def test_what_contradicts_or_cannot_be_is_told_and_in_no_row(told: Any, said: st
     assert said in refusals(judged)[0]
 
 
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        (split("2014-06-09", 1, 7.01), "contradicts: lean has 7"),
+        (split("2020-02-07", 1, 2), "contradicts: lean tells of actions up to 2020-02-07, and of no split on"),
+        (split("2026-05-26", 2, 2), "unreadable: entry 0: expected other shares than before, found 1"),
+        (split("2026-05-26", 0, 2), "unreadable: entry 0: fromFactor: expected a number above zero, found 0"),
+        (split("2026-05-26", 1e-9, 1e7), "unreadable: entry 0: expected other shares than before, found 1"),
+    ],
+)
+def test_splits_are_held_to_the_same(told: Any, said: str) -> None:
+    known = [of_lean("split", "2014-06-09", ratio="7"), of_lean("dividend", "2020-02-07", amount="0.77")]
+
+    rows, judged = together(document(SPLITS, [told]), actions=known)
+
+    assert rows == known
+    assert said in refusals(judged)[0]
+
+
+def test_what_is_announced_on_the_day_itself_is_known_when_the_first_trades() -> None:
+    rows, _ = together(document(DIVIDENDS, [dividend("2026-05-26", 1, "2026-05-26")], NOW + timedelta(days=30)))
+
+    assert [row["known_from"] for row in rows] == [datetime(2026, 5, 26, 8, tzinfo=UTC)]
+
+
 def test_two_figures_of_one_day_contradict_each_other_and_an_entry_that_stands_twice_is_one() -> None:
     twice = [dividend("2026-05-26", 1), dividend("2026-05-27", 1), dividend("2026-05-27", 1), dividend("2026-05-26", 2)]
 

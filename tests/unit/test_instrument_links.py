@@ -175,9 +175,17 @@ def test_a_document_that_contradicts_the_watchlist_is_told_and_changes_nothing(l
     line = {"ticker": "AAPL", "name": "Apple", "cik": 320193, "exchange": "XNYS", "valid_from": "1998-01-02"}
     rows = watched_instruments(Watchlist.model_validate({"version": 1, "instruments": [line]}), listings)
 
-    found = linked(rows, told(rows, submissions(1, {"AAPL": "Nasdaq"}, "2026-05-22", first="1994-01-26")))
+    found = linked(
+        rows,
+        told(
+            rows,
+            submissions(1, {"AAPL": "Nasdaq"}, "2026-05-22", first="1999-01-04", sic="6021"),
+            submissions(320193, {}, "2026-05-22", first="1994-01-26", sic="3571"),
+        ),
+    )
 
     assert ciks(found) == {("AAPL-19980102", "AAPL"): 320193}
+    assert [(row["cik_from"], row["sector"]) for row in found if row["cik"]] == [(date(1994, 1, 26), "technology")]
     assert disputes(found)[0].startswith("AAPL-19980102: 320193 by the watchlist; 1 by AAPL on 2026-05-22")
 
 
@@ -188,6 +196,12 @@ def test_over_the_counter_and_without_a_session_nothing_is_linked(listings: list
     ]
 
     assert ciks(linked(listings, told(listings, *seen))) == {}
+
+
+def test_a_ticker_that_two_listings_may_mean_links_neither() -> None:
+    rows = [instrument("A-1", "X.A", "2010-01-04", None), instrument("A-2", "X-A", "2010-01-04", None)]
+
+    assert ciks(linked(rows, told(rows, submissions(1, {"X-A": "NYSE"}, "2015-05-05", first="2009-01-02")))) == {}
 
 
 def test_the_secs_own_list_links_the_ticker_and_says_nothing_of_earlier_ones(listings: list[Row]) -> None:
