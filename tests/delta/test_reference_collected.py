@@ -60,27 +60,26 @@ FETCHED = [
 ]
 
 
-def after(lake: Lake, settings: Settings, runs: Sequence[Sequence[Document]]) -> dict[str, list[dict[str, Any]]]:
-    """The tables after so many runs of collectors and of load-reference."""
+def after(lake: Lake, settings: Settings, *runs: Sequence[Document]) -> dict[str, list[dict[str, Any]]]:
+    """The tables after so many runs of collectors, each with one of load-reference."""
     for documents in runs:
         for one in documents:
             LakeStore(lake).append([one])
         load_reference(lake, settings, FIRST, LAST)
-    found = {table.full_name: sorted(stored_rows(lake, table), key=str) for table in TABLES}
-    versions = [lake.version(table) for table in TABLES]
-    load_reference(lake, settings, FIRST, LAST)
-    assert [lake.version(table) for table in TABLES] == versions  # nothing new, nothing written
-    return found
+    return {table.full_name: sorted(stored_rows(lake, table), key=str) for table in TABLES}
 
 
 def test_the_tables_are_the_same_however_the_documents_came(lake: Lake, settings: Settings, tmp_path: Path) -> None:
     other = Lake(lake.spark, str(tmp_path / "other"))
     other.create_all()
 
-    at_once = after(lake, settings, [FETCHED])
-    newest_first_and_twice = after(other, settings, [[FETCHED[2]], [FETCHED[0], FETCHED[1]], [*FETCHED[::-1]]])
+    at_once = after(lake, settings, FETCHED)
+    newest_first_and_twice = after(other, settings, FETCHED[2:], [*FETCHED[1::-1], FETCHED[2]])
+    versions = [lake.version(table) for table in TABLES]
 
     assert at_once == newest_first_and_twice
+    assert after(lake, settings, []) == at_once
+    assert [lake.version(table) for table in TABLES] == versions  # nothing new, nothing written
     assert {row["claim_id"].split("|", 2)[2]: row["verdict"] for row in at_once["silver.collected_actions"]} == {
         "dividend|2026-05-18|2.000000": "taken", "dividend|2026-05-19|1.000000": "other_currency",
         "split|2026-05-15|4.000000000": "taken",
@@ -91,7 +90,7 @@ def test_the_tables_are_the_same_however_the_documents_came(lake: Lake, settings
 
 
 def test_a_collected_split_and_dividend_are_used_by_views_rules_and_measures(lake: Lake, settings: Settings) -> None:
-    after(lake, settings, [FETCHED])
+    after(lake, settings, FETCHED)
     closes = {date(2026, 5, 14): 400, date(2026, 5, 15): 100, date(2026, 5, 18): 98}
     lake.append(BARS, lake.spark.createDataFrame([a_bar(*one) for one in closes.items()], BARS.schema))
     create_views(lake, as_of=date(2026, 5, 20))
@@ -104,7 +103,7 @@ def test_a_collected_split_and_dividend_are_used_by_views_rules_and_measures(lak
 
     assert adjusted == [100, 100, 98]
     assert total == pytest.approx([98, 98, 98])  # 2 of the 100 of the Friday before
-    assert [(alert.symbol, alert.text) for alert in fired] == [
+    assert [(alert.subject, alert.text) for alert in fired] == [
         ("AAPL", "AAPL trades without its dividend of 2 from 2026-05-18 on")
     ]
     assert splits(lake)["AAPL"] == [(date(2026, 5, 15), 4.0)]
@@ -120,7 +119,7 @@ def test_the_universe_of_a_day_is_a_view_and_follows_the_watchlist(lake: Lake, s
     for count in (1, 2):
         watched.write_text(f"version: 1\ninstruments: [{', '.join(lines[:count])}]")
         chosen = settings.reference.model_copy(update={"watchlist": str(watched)})
-        after(lake, settings.model_copy(update={"reference": chosen}), [FETCHED[:1]] if count == 1 else [[]])
+        after(lake, settings.model_copy(update={"reference": chosen}), FETCHED[:1] if count == 1 else [])
 
     for day, tickers in ((date(2010, 6, 28), ["AAPL"]), (date(2026, 5, 11), ["AAPL", "TSLA"])):
         create_views(lake, as_of=day)
