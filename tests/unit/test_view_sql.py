@@ -190,7 +190,8 @@ LISTED = st.builds(
     lambda first, length, cik_from, cik: {
         "valid_from": DAY + timedelta(days=first),
         "valid_to": None if length is None else DAY + timedelta(days=first + length),
-        "cik_from": cik and cik_from and DAY + timedelta(days=cik_from), "cik": cik, "sector": cik and "finance",
+        "cik_from": None if cik is None or cik_from is None else DAY + timedelta(days=cik_from),
+        "cik": cik, "sector": cik and "finance",
     },
     st.integers(-5, 5), st.none() | st.integers(0, 4), st.none() | st.integers(-5, 5), st.none() | st.integers(1, 3),
 )  # fmt: skip
