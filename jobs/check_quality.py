@@ -2,7 +2,8 @@
 
 Columns and types, what is always given, no NaN, one row a key, every declared check: exit code 1 where one does not
 hold. What sources say differently is flagged and changes no exit code: balance sheets that do not balance
-(silver.figures), facts against the SEC's Data Sets (silver.facts), daily closes against a vendor's (gold.bars, where
+(silver.figures), facts against the SEC's Data Sets (silver.facts), filers of instruments (silver.instruments),
+collected splits and dividends (silver.collected_actions), daily closes against a vendor's (gold.bars, where
 reference.lean_folder is set). Results are in gold.quality_results, pages below paths.data_docs. Nothing is repaired.
 """
 
@@ -25,7 +26,7 @@ from lakehouse.clock import system_clock
 from lakehouse.errors import TableError
 from lakehouse.lake import Lake
 from lakehouse.quality.days import Days
-from lakehouse.quality.flags import flag_balances, flag_closes, flag_data_sets
+from lakehouse.quality.flags import flag_actions, flag_balances, flag_closes, flag_data_sets, flag_filers
 from lakehouse.quality.verdicts import FLAG, Run, Verdict
 from lakehouse.session import spark_session
 from lakehouse.settings import Settings
@@ -33,6 +34,7 @@ from lakehouse.tables import ALL_TABLES, Table, table_named
 from lakehouse.tables.filings import FACTS
 from lakehouse.tables.fundamentals import FIGURES
 from lakehouse.tables.gold import BARS
+from lakehouse.tables.silver import COLLECTED_ACTIONS, INSTRUMENTS
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -76,6 +78,10 @@ def flags_of(lake: Lake, settings: Settings, tables: Sequence[Table], days: Days
         yield partial(flag_balances, lake)
     if FACTS in tables:
         yield partial(flag_data_sets, lake)
+    if INSTRUMENTS in tables:
+        yield partial(flag_filers, lake)
+    if COLLECTED_ACTIONS in tables:
+        yield partial(flag_actions, lake)
     if BARS in tables and settings.reference.lean_folder is not None:
         yield partial(closes, lake, settings, days)
 

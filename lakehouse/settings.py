@@ -100,13 +100,14 @@ class StreamSettings(Section):
 
 
 class ReferenceSettings(Section):
-    """Calendars, watchlists, sale conditions, indicators and concepts, all files of conf/ unless a path is given."""
+    """Calendars, watchlists, sale conditions, indicators, concepts, sectors: files of conf/ unless a path is given."""
 
     exchange: str = "XNYS"
     watchlist: str = "watchlist.yaml"
     sale_conditions: str = "sale_conditions.yaml"
     indicators: str = "indicators.yaml"
     concepts: str = "concepts.yaml"
+    sectors: str = "sectors.yaml"
     lean_folder: str | None = None
 
 

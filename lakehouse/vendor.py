@@ -47,7 +47,7 @@ ARROW_TYPES = {
     "string": pa.string(), "binary": pa.binary(), "int": pa.int32(), "bigint": pa.int64(), "double": pa.float64(),
     "date": pa.date32(),
     "timestamp": pa.timestamp("us", "UTC"), "decimal(18,6)": pa.decimal128(18, 6),
-    "decimal(28,6)": pa.decimal128(28, 6),
+    "decimal(18,9)": pa.decimal128(18, 9), "decimal(28,6)": pa.decimal128(28, 6),
 }  # fmt: skip
 DIFFERS = " OR ".join(
     f"NOT (old.{name} <=> new.{name})" for name in BARS.column_names if name not in (*BARS.key, "updated_at")

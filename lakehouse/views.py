@@ -15,7 +15,7 @@ FOLDER = Path(__file__).parent / "sql"
 
 @dataclass(frozen=True)
 class View:
-    """One view: its name, its SQL file, and the values of the placeholders that are its own."""
+    """One view: its name, its SQL file, and the values of the placeholders that are its own, which may name tables."""
 
     name: str
     file: str
@@ -27,8 +27,14 @@ VIEWS = (
     View("silver_trade_revisions", "silver_trade_revisions", {}),
     View("silver_current_trades", "silver_current_trades", {}),
     View("gold_bars_final", "gold_bars_final", {}),
-    View("gold_bars_adjusted", "gold_bars_adjusted", {"actions": "'split'"}),
-    View("gold_bars_total_return", "gold_bars_adjusted", {"actions": "'split', 'dividend'"}),
+    View("silver_universe", "silver_universe", {}),
+    View("silver_priced_actions", "silver_priced_actions", {}),
+    View("gold_bars_adjusted", "gold_bars_adjusted", {"actions": "'split'", "ledger": "{silver_corporate_actions}"}),
+    View(
+        "gold_bars_total_return",
+        "gold_bars_adjusted",
+        {"actions": "'split', 'dividend'", "ledger": "{silver_priced_actions}"},
+    ),
     View("gold_bars_filled", "gold_bars_filled", {}),
 )
 
@@ -55,13 +61,15 @@ def view_sql(
     """The SELECT of a view. `names` is what the engine calls tables and earlier views; times are SQL expressions."""
     text = (FOLDER / f"{view.file}.sql").read_text(encoding="utf-8")
     body = "\n".join(line for line in text.splitlines() if not line.startswith("--"))
-    return body.format(**names, **engine, **view.fixed, as_of=as_of, now=now)
+    fixed = {name: value.format(**names) for name, value in view.fixed.items()}
+    return body.format(**names, **engine, **fixed, as_of=as_of, now=now)
 
 
 def create_views(lake: Lake, *, as_of: date | None = None, now: datetime | None = None) -> list[str]:
     """Register every table and view of the lake in its session, and return their names.
 
-    `as_of` is the date adjusted bars are restated to, `now` (UTC) the reader's clock; by default each query's own time.
+    `as_of` is the date of the universe, which adjusted bars are restated to, `now` (UTC) the reader's clock; by default
+    each query's own time.
     """
     names = {view_name(table): view_name(table) for table in ALL_TABLES} | {view.name: view.name for view in VIEWS}
     times = {}

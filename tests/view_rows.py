@@ -78,6 +78,12 @@ def apples_split() -> list[Row]:
     return corporate_actions_from(files, TradingDays.of(sessions_for("XNYS", date(1998, 1, 1), date(2014, 12, 31))))
 
 
+def a_dividend_without_a_factor() -> Row:
+    """Three dollars of Apple's on the day of that split, as a source that knows no prices tells of them."""
+    split = next(row for row in apples_split() if row["action"] == "split")
+    return {**split, "action": "dividend", "ratio": None, "amount": Decimal(3), "price_factor": None}
+
+
 def bars_around_the_split() -> list[Row]:
     """Apple's daily bars of the Friday before it and the Monday of it."""
     apple = {"instrument_id": "AAPL-19980102", "interval": "1d", "symbol": "AAPL"}
@@ -94,6 +100,14 @@ def utc(text: str) -> datetime:
 def around_christmas() -> list[Row]:
     """The sessions from the half day before Christmas 2015 to the Monday after."""
     return sessions_for("XNYS", HALF_DAY, date(2015, 12, 28))
+
+
+def apples_listing() -> Row:
+    """Apple's, with its filer."""
+    return {
+        **listing(), "instrument_id": "AAPL-19980102", "ticker": "AAPL", "valid_from": date(1998, 1, 2),
+        "cik": 320193, "cik_from": date(1994, 1, 26), "sector": "technology",
+    }  # fmt: skip
 
 
 def listing() -> Row:

@@ -10,10 +10,11 @@ from typing import Any
 from lakehouse.errors import DocumentError
 from lakehouse.filings.columns import Inexact, exact_number
 
-# Kinds of documents in bronze, see bronze.filings and bronze.company_facts.
+# Kinds of documents in bronze, see bronze.filings, bronze.company_facts and bronze.reference.
 SUBMISSIONS, OLDER_SUBMISSIONS, COMPANY_FACTS, DATA_SET = (
     "submissions", "older_submissions", "company_facts", "data_set"
 )  # fmt: skip
+COMPANY_TICKERS = "company_tickers"
 LONGEST_DETAIL = 120
 
 

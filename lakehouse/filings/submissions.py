@@ -7,7 +7,7 @@ without the company around them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,10 @@ WANTED = ("acceptanceDateTime", "reportDate", "primaryDocument", "items")
 
 @dataclass(frozen=True)
 class Company:
-    """What the SEC holds about a filer. `fiscal_year_end` is MMDD; `older_pages` names the pages of older filings."""
+    """What the SEC holds about a filer. `fiscal_year_end` is MMDD; `older_pages` names the pages of older filings.
+
+    `filed_first` and `filed_last` are the first and the last day of which the document knows a filing.
+    """
 
     cik: int
     name: str | None
@@ -35,6 +38,8 @@ class Company:
     fiscal_year_end: str | None
     former_names: tuple[FormerName, ...]
     older_pages: tuple[str, ...]
+    filed_first: date | None
+    filed_last: date | None
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,7 @@ def company_of(document: bytes) -> Company:
     """What the first page of a company's submissions says about the company."""
     content = loaded(document, SOURCE)
     exchanges = _list(content.get("exchanges"))
+    days = _days_of_filings(content)
     return Company(
         cik=cik_of(content, SOURCE),
         name=_text(content.get("name")),
@@ -75,7 +81,19 @@ def company_of(document: bytes) -> Company:
             for one in _list(_object(content.get("filings")).get("files"))
             if isinstance(one, dict) and _text(one.get("name"))
         ),
+        filed_first=min(days, default=None),
+        filed_last=max(days, default=None),
     )
+
+
+def _days_of_filings(content: dict[str, Any]) -> list[date]:
+    """The days of the filings listed, and those between which older pages and former names lie."""
+    filings = _object(content.get("filings"))
+    stated = list(_list(_object(filings.get("recent")).get("filingDate")))
+    between = [(one, ("filingFrom", "filingTo")) for one in _list(filings.get("files"))]
+    between += [(one, ("from", "to")) for one in _list(content.get("formerNames"))]
+    stated += [_object(one).get(name) for one, names in between for name in names]
+    return [day for text in stated if (day := _day(text))]
 
 
 def filings_of(document: bytes, *, cik: int, fetched_at: datetime) -> ParsedFilings:
@@ -127,6 +145,14 @@ def _arrays(content: dict[str, Any], where: str, cik: int) -> dict[str, list[Any
             raise refused(where, f"{count} values in {name}", f"{len(values)} of them")
         arrays[name] = values if isinstance(values, list) else [None] * count
     return arrays
+
+
+def _day(value: object) -> date | None:
+    """The day that a text begins with, be it of a filing or the midnight of a former name."""
+    try:
+        return date.fromisoformat(value[:10]) if isinstance(value, str) else None
+    except ValueError:
+        return None
 
 
 def _object(value: object) -> dict[str, Any]:

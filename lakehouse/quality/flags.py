@@ -12,13 +12,16 @@ from pyspark.sql import functions as F
 from lakehouse.filings.cross_check import ONLY_COMPANYFACTS, ONLY_DATASETS, VALUES_DIFFER, disagreements
 from lakehouse.lake import Lake
 from lakehouse.quality.verdicts import FLAG, WHOLE, Verdict
+from lakehouse.reference.ledger import SAME, TAKEN
 from lakehouse.tables import Table
 from lakehouse.tables.filings import DATA_SET_VALUES, FACTS
 from lakehouse.tables.fundamentals import FIGURES
 from lakehouse.tables.gold import BARS
+from lakehouse.tables.silver import COLLECTED_ACTIONS, INSTRUMENTS
 from lakehouse.workers import pairs_in_arrow
 
 BALANCE, CLOSES = "balance_sheet_balances", "closes_equal_vendor"
+ACTIONS, FILERS = "collected_actions_agree", "filers_are_undisputed"
 FINDINGS = {
     VALUES_DIFFER: ("data_sets_say_the_same", "the Data Sets give the same value"),
     ONLY_COMPANYFACTS: ("data_sets_have_it_too", "what companyfacts has of a filing, the Data Sets have too"),
@@ -100,6 +103,27 @@ def _disagreements_of_one(facts: pa.Table, values: pa.Table) -> pa.Table:
     told = pc.binary_join_element_wise(*parts, sides[0], "against", sides[1], " ")
     ciks = pa.repeat(pa.scalar(facts["cik"][0].as_py(), pa.int64()), found.num_rows)
     return pa.table({"cik": ciks, "finding": found["finding"], "told": told}).cast(schema)
+
+
+def flag_actions(lake: Lake) -> Iterator[Verdict]:
+    """Collected splits and dividends that are in no row of silver.corporate_actions: what sources say differently."""
+    version = lake.version(COLLECTED_ACTIONS)
+    claims = lake.read(COLLECTED_ACTIONS, version=version)
+    off = claims.where(~F.col("verdict").isin(TAKEN, SAME))
+    told = off.orderBy("claim_id").selectExpr("concat(claim_id, ' ', verdict, ': ', coalesce(detail, ''))")
+    says = "collected splits and dividends are those of silver.corporate_actions"
+    yield _flag(COLLECTED_ACTIONS, version, ACTIONS, "verdict", says, off.count(), f"{claims.count():,} claims", told)
+
+
+def flag_filers(lake: Lake) -> Iterator[Verdict]:
+    """Instruments that documents, or a document and the watchlist, give to two filers."""
+    version = lake.version(INSTRUMENTS)
+    listed = lake.read(INSTRUMENTS, version=version)
+    named = listed.selectExpr("instrument_id", "get_json_object(evidence, '$.disputed') AS disputed").distinct()
+    off = named.where("disputed IS NOT NULL")
+    told = off.orderBy("instrument_id").selectExpr("concat(instrument_id, ': ', disputed)")
+    says = "documents and the watchlist name one filer"
+    yield _flag(INSTRUMENTS, version, FILERS, "cik", says, off.count(), f"{named.count():,} instruments", told)
 
 
 def flag_closes(lake: Lake, compared: DataFrame) -> Iterator[Verdict]:

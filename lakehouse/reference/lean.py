@@ -20,6 +20,7 @@ from pathlib import Path
 
 from lakehouse.errors import SettingsError
 from lakehouse.reference.calendar import Row, TradingDays
+from lakehouse.reference.universe import FROM_DOCUMENTS
 
 STILL = 2050
 EXCHANGE, CURRENCY, ORIGIN = "XNYS", "USD", "lean"
@@ -69,7 +70,7 @@ def instruments_from(files: LeanFiles, days: TradingDays) -> list[Row]:
         {
             "instrument_id": instrument_id, "ticker": ticker, "valid_from": first, "valid_to": last,
             "exchange": EXCHANGE, "currency": CURRENCY, "cik": None, "name": None, "delist_reason": None,
-            "origin": ORIGIN, "sequence": sequence,
+            "origin": ORIGIN, "sequence": sequence, **dict.fromkeys(FROM_DOCUMENTS),
         }
         for name, text in sorted(files.maps.items())
         for instrument_id, ticker, first, last in _intervals(name, text, days)

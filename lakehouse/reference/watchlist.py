@@ -10,6 +10,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from lakehouse.reference.calendar import ZONES, Row
+from lakehouse.reference.universe import FROM_DOCUMENTS
 from lakehouse.reference.yaml_files import load_checked
 from lakehouse.settings import Section
 
@@ -90,5 +91,5 @@ def _row(listing: Listing, version: int) -> Row:
     return {
         "instrument_id": listing.permanent_id, "ticker": listing.ticker, "valid_from": listing.valid_from,
         "valid_to": None, "exchange": listing.exchange, "currency": CURRENCY, "cik": listing.cik, "name": listing.name,
-        "delist_reason": None, "origin": ORIGIN, "sequence": version,
+        "delist_reason": None, "origin": ORIGIN, "sequence": version, **dict.fromkeys(FROM_DOCUMENTS),
     }  # fmt: skip

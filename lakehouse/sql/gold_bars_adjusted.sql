@@ -5,7 +5,7 @@ WITH actions AS (
     SELECT instrument_id, effective_date,
            SUM(CASE WHEN action = 'split' THEN LN(CAST(ratio AS DOUBLE)) ELSE 0 END) AS log_shares,
            SUM(CASE WHEN action = 'split' THEN -LN(CAST(ratio AS DOUBLE)) ELSE LN(COALESCE(price_factor, 1)) END) AS log_price
-    FROM {silver_corporate_actions}
+    FROM {ledger}
     WHERE action IN ({actions}) AND effective_date <= {as_of} AND CAST(known_from AS DATE) <= {as_of}
     GROUP BY instrument_id, effective_date
 ),

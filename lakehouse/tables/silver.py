@@ -9,6 +9,12 @@ SIZE_CAP = 1_000_000_000
 NOTIONAL_CAP_USD = 100_000_000_000  # 10^11 such prints fit the DECIMAL(28,6) of a bar
 USUAL_PRICE_USD, USUAL_SIZE = 10_000, 10_000_000  # together within the cap: such prints need no product
 
+_READ_FROM = (
+    Column("fetched_at", "timestamp", "When we first had it, UTC", nullable=False),
+    Column("revised_at", "timestamp", "When the document was fetched that says what this row says", nullable=False),
+    Column("document_hash", "string", "Content hash of that document in bronze", nullable=False),
+)
+
 
 def _amount(value: int) -> str:
     """A number of the type of prices and sizes: compared with another type, Spark converts both, print by print."""
@@ -147,6 +153,9 @@ INSTRUMENTS = Table(
         Column("delist_reason", "string", "Why the listing ended, NULL while it lasts or where not known"),
         Column("origin", "string", "Where the row came from: lean, simulator, watchlist", nullable=False),
         Column("sequence", "bigint", "Version of this row; a correction carries a higher one", nullable=False),
+        Column("cik_from", "date", "First day of which a filing of that filer is known, NULL where none is"),
+        Column("sector", "string", "Industry by conf/sectors.yaml, of the filer's SIC as it is today"),
+        Column("evidence", "string", "JSON: which document gave cik, cik_from, sector and delist_reason; `disputed`"),
     ),
     key=("instrument_id", "valid_from"),
     version="sequence",
@@ -165,10 +174,12 @@ CORPORATE_ACTIONS = Table(
         Column("effective_date", "date", "First exchange date that trades after it (ex-date)", nullable=False),
         Column("ratio", "decimal(18,9)", "New shares per old share for a split, NULL for a dividend"),
         Column("amount", "decimal(18,6)", "Cash per share for a dividend, NULL for a split"),
-        Column("price_factor", "double", "Multiplier for prices before effective_date, as the source states it"),
+        Column("price_factor", "double", "Multiplier for prices before effective_date where the source states it"),
         Column("announced_at", "timestamp", "When it was announced, NULL where not known"),
         Column("known_from", "timestamp", "From when a reader could have known it", nullable=False),
-        Column("origin", "string", "Where the row came from: lean, simulator", nullable=False),
+        Column(
+            "origin", "string", "Who says so: lean, simulator, finnhub, or the first and who agrees", nullable=False
+        ),
         Column("sequence", "bigint", "Version of this row; a correction carries a higher one", nullable=False),
     ),
     key=("instrument_id", "action", "effective_date"),
@@ -176,17 +187,31 @@ CORPORATE_ACTIONS = Table(
     checks={"split_has_a_ratio": "action <> 'split' OR ratio > 0"},
 )
 
-
-_READ_FROM = (
-    Column("fetched_at", "timestamp", "When we first had it, UTC", nullable=False),
-    Column("revised_at", "timestamp", "When the document was fetched that says what this row says", nullable=False),
-    Column("document_hash", "string", "Content hash of that document in bronze", nullable=False),
-)
-
-_READ_FROM = (
-    Column("fetched_at", "timestamp", "When we first had it, UTC", nullable=False),
-    Column("revised_at", "timestamp", "When the document was fetched that says what this row says", nullable=False),
-    Column("document_hash", "string", "Content hash of that document in bronze", nullable=False),
+COLLECTED_ACTIONS = Table(
+    layer=Layer.SILVER,
+    name="collected_actions",
+    owner="load_reference",
+    comment="One split or dividend as a collected document tells of it, and what silver.corporate_actions made of it.",
+    columns=(
+        Column(
+            "claim_id", "string", "Source, symbol, action, day and figure, or the place in the document", nullable=False
+        ),
+        Column("source", "string", "Who says so, such as finnhub", nullable=False),
+        Column("symbol", "string", "Ticker that was asked for", nullable=False),
+        Column("action", "string", "split or dividend", nullable=False),
+        Column("effective_date", "date", "First day that trades after it, NULL where it could not be read"),
+        Column("ratio", "decimal(18,9)", "New shares per old share for a split"),
+        Column("amount", "decimal(18,6)", "Cash per share for a dividend"),
+        Column("currency", "string", "Currency of the amount where it is given"),
+        Column("announced_date", "date", "Day on which it was announced, where that is given"),
+        Column(
+            "instrument_id", "string", "What carried the ticker when the document was fetched, NULL where nothing did"
+        ),
+        Column("verdict", "string", "taken, same, or why it is in no row: see docs/filings.md", nullable=False),
+        Column("detail", "string", "What was found against what was expected, NULL where it was taken or is the same"),
+        *_READ_FROM,
+    ),
+    key=("claim_id",),
 )
 
 NEWS = Table(
@@ -247,4 +272,4 @@ OPINIONS = Table(
     },
 )
 
-TABLES = (TRADES, QUOTES, QUARANTINE, SESSIONS, INSTRUMENTS, CORPORATE_ACTIONS, NEWS, OPINIONS)
+TABLES = (TRADES, QUOTES, QUARANTINE, SESSIONS, INSTRUMENTS, CORPORATE_ACTIONS, COLLECTED_ACTIONS, NEWS, OPINIONS)

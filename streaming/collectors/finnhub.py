@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from urllib.parse import urlencode
 
+from lakehouse.reference import claims
 from streaming.collectors.request import Request
 from streaming.collectors.windows import Window, windows, years
 
@@ -14,7 +15,7 @@ SOURCE = "finnhub"
 FILINGS, FINANCIALS = "finnhub_filings", "finnhub_financials"
 RECOMMENDATION, GRADES, PRICE_TARGET, EPS_ESTIMATE = "recommendation", "grades", "price_target", "eps_estimate"
 NEWS_SENTIMENT, SOCIAL_SENTIMENT, COMPANY_NEWS = "news_sentiment", "social_sentiment", "company_news"
-SPLITS, DIVIDENDS, EARNINGS_CALENDAR = "splits", "dividends", "earnings_calendar"
+SPLITS, DIVIDENDS, EARNINGS_CALENDAR = claims.SPLITS, claims.DIVIDENDS, "earnings_calendar"
 EARLIEST = date(1980, 1, 1)
 NEWS_DAYS = 1  # an answer holds some 250 articles and no more; a week of a much-discussed company has as many
 SOCIAL_DAYS = 7

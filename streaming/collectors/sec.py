@@ -12,12 +12,13 @@ from datetime import date
 from typing import Any
 from urllib.parse import quote
 
+from lakehouse.filings import documents as listed
 from lakehouse.filings.documents import COMPANY_FACTS, DATA_SET, OLDER_SUBMISSIONS, SUBMISSIONS
 from streaming.collectors.request import Request
 from streaming.collectors.windows import quarters, weekdays
 
 SOURCE = "sec"
-FILING_DOCUMENT, DAILY_INDEX, COMPANY_TICKERS = "filing_document", "daily_index", "company_tickers"
+FILING_DOCUMENT, DAILY_INDEX, COMPANY_TICKERS = "filing_document", "daily_index", listed.COMPANY_TICKERS
 MAIN_FORMS = ("10-K", "10-KT", "10-Q", "10-QT", "8-K", "20-F")
 FORMS = frozenset(MAIN_FORMS) | {f"{form}/A" for form in MAIN_FORMS}
 

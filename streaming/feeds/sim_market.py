@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lakehouse.reference.universe import FROM_DOCUMENTS
 from streaming.feeds.sim_config import Hours, SimulatorConfig, session_hours
 
 Longs = NDArray[np.int64]
@@ -88,7 +89,7 @@ def instruments(config: SimulatorConfig) -> list[Row]:
         {
             "instrument_id": f"SIM-{ticker}", "ticker": ticker, "valid_from": LISTED, "valid_to": None,
             "exchange": config.exchange, "currency": "USD", "cik": None, "name": f"{ticker.title()} (SIMULATED)",
-            "delist_reason": None, "origin": "simulator", "sequence": 1,
+            "delist_reason": None, "origin": "simulator", "sequence": 1, **dict.fromkeys(FROM_DOCUMENTS),
         }
         for ticker in tickers(config.symbols)
     ]  # fmt: skip

@@ -19,7 +19,8 @@ from lakehouse.tables.silver import CORPORATE_ACTIONS, INSTRUMENTS, SESSIONS
 
 def listing(ticker: str, first: date, sequence: int, **changes: Any) -> Row:
     values = (f"{ticker}-1", ticker, first, None, "XNYS", "USD", None, None, None, "watchlist", sequence)
-    return {**dict(zip(INSTRUMENTS.column_names, values, strict=True)), **changes}
+    row = {**dict.fromkeys(INSTRUMENTS.column_names), **dict(zip(INSTRUMENTS.column_names, values, strict=False))}
+    return {**row, **changes}
 
 
 def stored(lake: Lake) -> list[tuple[Any, ...]]:

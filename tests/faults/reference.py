@@ -119,7 +119,7 @@ def load_reference(lake: Lake) -> None:
     sessions = [{"exchange": "XNYS", "sequence": 1, **row} for row in calendar()]
     lake.append(SESSIONS, lake.spark.createDataFrame(sessions, SESSIONS.schema))
     listed = [
-        (one, ticker, first, last, "XNYS", "USD", None, None, None, "harness", 1)
+        (one, ticker, first, last, "XNYS", "USD", None, None, None, "harness", 1, None, None, None)
         for one, ticker, first, last in LISTINGS
     ]
     lake.append(INSTRUMENTS, lake.spark.createDataFrame(listed, INSTRUMENTS.schema))

@@ -33,6 +33,8 @@ from tests.sec_documents import CIKS, EPS, NOW, documents_in, facts_in, land
 from tests.trino_server import Trino, trino_server
 from tests.view_rows import (
     STORIES,
+    a_dividend_without_a_factor,
+    apples_listing,
     apples_split,
     around_christmas,
     bar,
@@ -154,8 +156,8 @@ def views(trino: Trino, market: Lake) -> Lake:
         "silver.trades": [within(story, row) for story, (told, _) in STORIES.items() for row in told],
         "gold.bars": [*minutes, *seconds, *others, *bars_around_the_split()],
         "silver.sessions": around_christmas(),
-        "silver.instruments": [listing()],
-        "silver.corporate_actions": apples_split(),
+        "silver.instruments": [listing(), apples_listing()],
+        "silver.corporate_actions": [*apples_split(), a_dividend_without_a_factor()],
     }
     for table in READ_BY_VIEWS:
         market.append(table, reference_frame(market.spark, table, rows[table.full_name]))

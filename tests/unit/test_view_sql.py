@@ -12,6 +12,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from lakehouse.reference.calendar import Row
+from lakehouse.reference.universe import UNIVERSE, universe_on
 from lakehouse.tables import ALL_TABLES
 from lakehouse.views import SPARK, TRINO, VIEWS, trino_views, view_name, view_sql
 
@@ -100,13 +102,17 @@ def bars() -> duckdb.DuckDBPyConnection:
         values = ["A-1", "1d", day, day, day, "regular", "A", close, close, close, close, 1000, close, 1, "built", day]
         lake.execute(f"INSERT INTO gold_bars VALUES ({', '.join('?' * len(values))})", values)
     lake.execute("""CREATE TABLE silver_corporate_actions (instrument_id VARCHAR, action VARCHAR, effective_date DATE,
-        ratio DECIMAL(18,9), price_factor DOUBLE, known_from TIMESTAMP)""")
+        ratio DECIMAL(18,9), amount DECIMAL(18,6), price_factor DOUBLE, announced_at TIMESTAMP, known_from TIMESTAMP,
+        origin VARCHAR)""")
     for action, day, ratio, factor in (
         ("split", date(2014, 6, 9), 7, 1 / 7), ("dividend", date(2015, 2, 5), None, 0.5),
         ("split", date(2020, 8, 31), 4, 0.25),
     ):  # fmt: skip
         values = ["A-1", action, day, ratio, factor, datetime(day.year, day.month, day.day, 8)]  # noqa: DTZ001
-        lake.execute("INSERT INTO silver_corporate_actions VALUES (?, ?, ?, ?, ?, ?)", values)
+        names = "instrument_id, action, effective_date, ratio, price_factor, known_from"
+        lake.execute(f"INSERT INTO silver_corporate_actions ({names}) VALUES (?, ?, ?, ?, ?, ?)", values)
+    priced = next(view for view in VIEWS if view.name == "silver_priced_actions")
+    lake.execute(f"CREATE VIEW {priced.name} AS {view_sql(priced, NAMES, SPARK)}")
     return lake
 
 
@@ -146,6 +152,72 @@ def test_total_return_takes_dividends_off_the_prices_but_not_the_volumes(bars: d
     assert found[0] == (Decimal("11.528036"), 28_000)
     assert found[1] == (Decimal("11.7125"), 4_000)
     assert found[2] == (Decimal("124.8075"), 4_000)
+
+
+@pytest.mark.parametrize(
+    ("day", "amount", "expected"),
+    [
+        (date(2015, 2, 5), "9.37", 1 - 9.37 / 93.70),  # the last close before it, four months earlier
+        (date(2014, 6, 9), "64.557", 0.9), (date(2014, 6, 6), "1", None), (date(2015, 2, 5), "93.70", None),
+    ],
+)  # fmt: skip
+def test_a_dividend_without_a_factor_is_priced_by_the_close_before_it(
+    bars: duckdb.DuckDBPyConnection, day: date, amount: str, expected: float | None
+) -> None:
+    bars.execute("UPDATE silver_corporate_actions SET price_factor = NULL, amount = ?, effective_date = ? "
+                 "WHERE action = 'dividend'", [Decimal(amount), day])  # fmt: skip
+
+    factors = bars.execute("SELECT action, price_factor FROM silver_priced_actions ORDER BY effective_date").fetchall()
+
+    assert sorted(factor for action, factor in factors if action == "split") == [1 / 7, 0.25]
+    (factor,) = [factor for action, factor in factors if action == "dividend"]
+    assert factor == (None if expected is None else pytest.approx(expected, abs=1e-12))
+
+
+def test_total_return_takes_a_dividend_without_a_factor_off_too(bars: duckdb.DuckDBPyConnection) -> None:
+    before = adjusted(bars, "gold_bars_adjusted", date(2021, 1, 4))
+    bars.execute("UPDATE silver_corporate_actions SET price_factor = NULL, amount = 9.37 WHERE action = 'dividend'")
+
+    found = adjusted(bars, "gold_bars_total_return", date(2021, 1, 4))
+
+    assert [row[1] for row in found] == [row[1] for row in before]
+    assert [float(row[0]) for row in found] == pytest.approx(
+        [float(row[0]) * factor for row, factor in zip(before, (0.9, 0.9, 1, 1), strict=True)], abs=1e-6
+    )
+
+
+LISTED = st.builds(
+    lambda first, length, cik_from, cik: {
+        "valid_from": DAY + timedelta(days=first),
+        "valid_to": None if length is None else DAY + timedelta(days=first + length),
+        "cik_from": None if cik is None or cik_from is None else DAY + timedelta(days=cik_from),
+        "cik": cik, "sector": cik and "finance",
+    },
+    st.integers(-5, 5), st.none() | st.integers(0, 4), st.none() | st.integers(-5, 5), st.none() | st.integers(1, 3),
+)  # fmt: skip
+
+
+@given(st.lists(LISTED, max_size=6))
+@settings(max_examples=40, deadline=None)
+def test_the_universe_in_sql_is_that_of_the_function_on_every_day(listed: list[Row]) -> None:
+    names = ("exchange", "currency", "name")
+    rows = [
+        {"instrument_id": f"I-{at}", "ticker": f"T{at % 2}", **dict.fromkeys(names), **row}
+        for at, row in enumerate(listed)
+    ]
+    view = next(view for view in VIEWS if view.name == "silver_universe")
+    with database() as lake:
+        lake.execute("""CREATE TABLE silver_instruments (instrument_id VARCHAR, ticker VARCHAR, exchange VARCHAR,
+            currency VARCHAR, name VARCHAR, valid_from DATE, valid_to DATE, cik_from DATE, cik BIGINT,
+            sector VARCHAR)""")
+        for row in rows:
+            marks = ", ".join("?" * len(row))
+            lake.execute(f"INSERT INTO silver_instruments ({', '.join(row)}) VALUES ({marks})", list(row.values()))
+        for day in (DAY + timedelta(days=ahead) for ahead in range(-6, 12)):
+            select = view_sql(view, NAMES, SPARK, as_of=f"DATE '{day}'")
+            found = lake.execute(f"SELECT * FROM ({select}) ORDER BY ticker, instrument_id").fetchall()
+
+            assert [dict(zip(UNIVERSE, row, strict=True)) for row in found] == universe_on(rows, day)
 
 
 @pytest.mark.parametrize("engine", [SPARK, TRINO])
