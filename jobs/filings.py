@@ -2,8 +2,8 @@
 
 Lists 10-K, 10-Q, 8-K and 20-F (transition reports and amendments too) with the acceptance instant, newest first. With
 --search every passage that holds all the words, each with its accession and section; --section 1A looks into one item
-only (of a 10-Q: 1A, or II.1A), and alone prints it whole. --as-of answers as the market knew it: what was accepted later is
-not there, and a ticker is whoever carried it that day. Needs what `tickhouse collect-filings` and `tickhouse
+only (of a 10-Q: 1A, or II.1A), and alone prints it whole. --as-of answers as the market knew it: what was accepted
+later is not there, and a ticker is whoever carried it that day. Needs what `tickhouse collect-filings` and `tickhouse
 build-facts` brought.
 """
 
@@ -34,8 +34,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     flags.add_argument("symbol", help="ticker of that day")
     flags.add_argument("--search", metavar="WORDS", default="", help="print passages that hold all of these words")
     flags.add_argument("--section", metavar="ITEM", help="only this item, such as 1A, 7 or 5.02, or front, EX-13")
-    flags.add_argument("--as-of", type=datetime.fromisoformat, metavar="TIME", help="an instant (default: now); without "
-                       "a zone the exchange's own, a date is its first moment")  # fmt: skip
+    flags.add_argument(
+        "--as-of", type=datetime.fromisoformat, metavar="TIME",
+        help="an instant (default: now); without a zone the exchange's own, a date is its first moment",
+    )  # fmt: skip
     flags.add_argument("--most", type=int, metavar="N", help=f"show at most so many (default {MOST}, of whole items 1)")
     return cli.run(body, flags, argv)
 

@@ -126,6 +126,6 @@ SELECT accession, form, known_from, section, title, text
 FROM texts
 WHERE {mine} AND known_from <= $at
     AND ($section IS NULL OR upper(section) = upper($section) OR ends_with(upper(section), '.' || upper($section)))
-    AND list_bool_and(list_transform($words::VARCHAR[], word -> contains(replace(lower(text), '\u2019', ''''), word))) IS NOT FALSE
+    AND len(list_filter($words::VARCHAR[], word -> NOT contains(replace(lower(text), '\u2019', ''''), word))) = 0
 ORDER BY known_from DESC, accession DESC, ordinal
 """

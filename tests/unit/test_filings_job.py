@@ -1,4 +1,4 @@
-"""`tickhouse filings`: what was filed and said, as it was known at an instant, by whoever carried the ticker that day."""
+"""`tickhouse filings`: what was filed and said, as it was known at an instant, by whoever carried the ticker then."""
 
 from __future__ import annotations
 
@@ -29,32 +29,36 @@ ANNUAL = (
 QUARTERLY = "PART II\nItem 1A. Risk Factors\n\nSupply and other\nconstraints.\n\nUnrelated.\n\n"
 
 
-@pytest.fixture
-def lake(tmp_path: Path) -> str:
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Two filings of Apple with text and one without, and one of another company; a ticker that changed hands."""
+    root = tmp_path_factory.mktemp("filings")
     listing = {"valid_from": date(1998, 1, 2), "exchange": "XNYS"}
-    write(tmp_path, INSTRUMENTS, [
+    write(root, INSTRUMENTS, [
         listing | {"instrument_id": "A", "ticker": "AAPL", "cik": APPLE},
         listing | {"instrument_id": "O", "ticker": "WM", "cik": FORMER, "valid_to": date(2008, 9, 26)},
         listing | {"instrument_id": "N", "ticker": "WM", "cik": OTHER, "valid_from": date(2009, 8, 5)},
         listing | {"instrument_id": "X", "ticker": "NOFILER"},
     ])  # fmt: skip
     told = [
-        ("0000320193-09-000001", APPLE, "10-K", ACCEPTED, ANNUAL), ("0000320193-10-000002", APPLE, "10-Q", LATER, QUARTERLY),
+        ("0000320193-09-000001", APPLE, "10-K", ACCEPTED, ANNUAL),
+        ("0000320193-10-000002", APPLE, "10-Q", LATER, QUARTERLY),
         ("0000320193-09-000003", APPLE, "8-K", ACCEPTED - timedelta(days=1), None),
-        ("0000320193-09-000004", APPLE, "4", ACCEPTED, None), ("0000000007-09-000001", OTHER, "10-K", ACCEPTED, ANNUAL),
-    ]  # fmt: skip
+        ("0000320193-09-000004", APPLE, "4", ACCEPTED, None),
+        ("0000000007-09-000001", OTHER, "10-K", ACCEPTED, ANNUAL),
+    ]
+    filed, said = [], []
     for accession, cik, form, known_from, text in told:
         filing = {"accession": accession, "cik": cik, "form": form, "known_from": known_from, "known_basis": "hours"}
-        write(tmp_path, FILINGS, [filing | {"filed_date": known_from.date(), "report_date": date(2009, 9, 26)}])
-        sections = sections_of(text, form) if text else []
-        write(tmp_path, FILING_TEXTS, [
+        filed.append(filing | {"filed_date": known_from.date(), "report_date": date(2009, 9, 26)})
+        said += [
             filing | {"ordinal": at, "section": one.name, "title": one.title, "text": one.text}
-            for at, one in enumerate(sections)
-        ])  # fmt: skip
+            for at, one in enumerate(sections_of(text, form) if text else [])
+        ]
     fact = {"cik": APPLE, "accession": "0000320193-09-000001", "fiscal_year": 2009, "fiscal_period": "FY"}
-    write(tmp_path, FACTS, [fact, fact | {"concept": "Assets"}])
-    return str(tmp_path)
+    for table, rows in ((FILINGS, filed), (FILING_TEXTS, said), (FACTS, [fact, fact | {"concept": "Assets"}])):
+        write(root, table, rows)
+    return str(root)
 
 
 def found(lake: str, words: str, section: str | None = None, at: datetime = LATER) -> list[tuple[str, str, str]]:
