@@ -13,6 +13,7 @@ from operator import itemgetter
 from typing import Any
 
 import pyarrow as pa
+from pyspark.sql import Observation
 from pyspark.sql import functions as F
 
 from lakehouse.arrow_frames import frame_of
@@ -95,9 +96,11 @@ def _build(lake: Lake, todo: Sequence[Row]) -> int:
     wanted = frame_of(lake.spark, pa.Table.from_pylist(list(todo), TODO))
     whole = wanted.join(bodies, "body_hash").repartition(TASKS)
     rows = in_arrow(whole, read_texts, FILING_TEXTS.schema)
-    writer = rows.select(*FILING_TEXTS.column_names).write.format("delta").mode("overwrite")
+    seen = Observation("texts")
+    counted = rows.select(*FILING_TEXTS.column_names).observe(seen, F.count(F.lit(1)).alias("sections"))
+    writer = counted.write.format("delta").mode("overwrite")
     writer.option("replaceWhere", only(todo)).save(lake.path(FILING_TEXTS))
-    return lake.read(FILING_TEXTS).where(only(todo)).count()
+    return int(seen.get["sections"])
 
 
 def only(todo: Iterable[Mapping[str, Any]]) -> str:
