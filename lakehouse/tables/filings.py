@@ -94,7 +94,7 @@ FILING_TEXTS = Table(
         Column("accession", "string", "Accession number", nullable=False),
         Column("cik", "bigint", "SEC filer number", nullable=False),
         Column("ordinal", "int", "Place in the text, from 0", nullable=False),
-        Column("section", "string", "Item (1A, II.1A, 5.02), exhibit (EX-13), front, whole, unreadable", nullable=False),
+        Column("section", "string", "Item (1A, II.1A), exhibit, front, whole, unreadable", nullable=False),
         Column("title", "string", "What its heading says behind the number, NULL where nothing"),
         Column("text", "string", "The text, heading included", nullable=False),
         Column("char_count", "int", "Its length in characters", nullable=False),
