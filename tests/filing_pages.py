@@ -92,7 +92,7 @@ def quarterly(*, with_parts: bool = True) -> bytes:
     """A 10-Q whose two parts count their items anew; its contents list the statements below the first item."""
     statements = "".join(
         f"<tr><td></td><td>Condensed Statements of {name} for the Three Months Ended</td><td>{page}</td></tr>"
-        for page, name in enumerate(("Operations", "Comprehensive Income", "Financial Position", "Cash Flows"), 1)
+        for page, name in enumerate(("Operations", "Comprehensive Income", "Position", "Equity", "Cash Flows") * 2, 1)
     )
     entries, body = ["<tr><td>Part I</td></tr>"], []
     for part, items in QUARTERLY:

@@ -166,6 +166,45 @@ def test_headings_in_many_hands(heading: str, form: str, name: str) -> None:
     assert found.name == name
 
 
+@pytest.mark.parametrize(
+    ("text", "form", "sections"),
+    [
+        (  # two close headings are no contents, though pages repeat them
+            "Cover\nItem 5. Market\nItem 6. [Reserved]\nIt is.\nItem 5. Market\nItem 6. [Reserved]\nStill.\n", "10-K",
+            {"front": "Cover\n", "5": "Item 5. Market\n", "6": "Item 6. [Reserved]\nIt is.\nItem 5. Market\nItem 6. "
+             "[Reserved]\nStill.\n"},
+        ),
+        (  # a line inside of a paragraph is no heading
+            "Item 1. Business\n\nAs told in\nItem 2. Properties we own.\n\nItem 2. Properties\n\nA mill.\n\n", "10-K",
+            {"1": "Item 1. Business\n\nAs told in\nItem 2. Properties we own.\n\n",
+             "2": "Item 2. Properties\n\nA mill.\n\n"},
+        ),
+        (  # a heading below that of its part, and the part goes with it
+            "Cover\n\nPART I\nItem 1. Business\n\nText.\n\n", "10-K",
+            {"front": "Cover\n\n", "1": "PART I\nItem 1. Business\n\nText.\n\n"},
+        ),
+        ("\n \nItem 1. Business\n", "10-K", {"1": "\n \nItem 1. Business\n"}),  # nothing is no front
+        ("PART I\nItem 3. Something new\n", "10-Q", {"I.3": "PART I\nItem 3. Something new\n"}),
+        (
+            "PART I Item 1. Business\nItem 2. Properties\nMill.\n", "10-K",
+            {"1": "PART I Item 1. Business\n", "2": "Item 2. Properties\nMill.\n"},
+        ),
+    ],
+)  # fmt: skip
+def test_where_sections_begin(text: str, form: str, sections: dict[str, str]) -> None:
+    assert {one.name: one.text for one in sections_of(text, form)} == sections
+
+
+def test_a_whole_submission_may_hold_html() -> None:
+    body = (
+        b"<SEC-HEADER>\nA\n\nB\n</SEC-HEADER>\n<DOCUMENT>\n<TYPE>10-K\n<TEXT>\n<p>Item 1. Business</p><p>x</p></TEXT>"
+    )
+
+    assert [(one.name, one.text) for one in filing_sections(body, "10-K")] == [
+        ("front", "A\nB\n"), ("1", "Item 1. Business\nx\n")
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("form", sorted(FORMS))
 def test_every_form_we_fetch_has_items(form: str) -> None:
     items = ITEMS_OF[base_form(form)]
