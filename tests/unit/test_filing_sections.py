@@ -57,6 +57,8 @@ def test_a_10_q_counts_twice_and_its_sections_say_of_which_part(with_parts: bool
 
     assert [one.name for one in found] == ["front", *QUARTERLY_NAMES]
     own_marks(found)
+    first = "PART I. FINANCIAL INFORMATION\n" if with_parts else ""
+    assert named(found)["I.1"].text.startswith(f"{first}Item 1.\nFinancial Statements\n"), "and not where it is listed"
     assert named(found)["II.1"].text.startswith("PART II. OTHER INFORMATION\nItem 1." if with_parts else "Item 1.")
     assert named(found)["I.2"].title == QUARTERLY[0][1][1][1]
 
