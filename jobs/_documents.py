@@ -19,12 +19,13 @@ from jobs import cli
 from jobs._collecting import finnhub_secret
 from lakehouse.clock import system_clock
 from lakehouse.errors import FeedError, SettingsError
+from lakehouse.filings.documents import FILING_DOCUMENT
 from lakehouse.lake import Lake
 from lakehouse.leases import lease
 from lakehouse.reference.watchlist import Watchlist, load_watchlist
 from lakehouse.settings import CONF, Settings
 from streaming.collectors import finnhub, sec
-from streaming.collectors.collect import HELD, NEW, REFUSED, Collection, Fetch, Leads, Report, Terms
+from streaming.collectors.collect import BEYOND, HELD, NEW, REFUSED, Collection, Fetch, Leads, Report, Terms
 from streaming.collectors.documents import tables_of
 from streaming.collectors.finnhub import FinnhubRest, Range
 from streaming.collectors.foresee import AGAIN, foresee
@@ -40,7 +41,7 @@ SHOWN = 20
 WORDS = {
     NEW: "new", "same": "fetched and the same", "returned": "fetched and as before", UNCHANGED: "unchanged",
     HELD: "there already", MISSING: "not there", DENIED: "not for this key", REFUSED: "refused", FAILED: "failed",
-    BARRED: "not asked for", STOPPED: "left to the next run",
+    BARRED: "not asked for", STOPPED: "left to the next run", BEYOND: "beyond what one run fetches",
 }  # fmt: skip
 PLAN_WORDS = {NEW: "fetch", AGAIN: "ask whether it changed", HELD: "there already"}
 SERIOUS = (REFUSED, FAILED, BARRED, STOPPED)
@@ -163,7 +164,8 @@ def gather(
         store.lake.create(table)
     known, refused = store.known(kinds)
     chosen = settings.collectors
-    terms = Terms(chosen.threads, chosen.append_mb * MEGABYTE, job.stop)
+    at_most = {FILING_DOCUMENT: chosen.sec.documents_a_run}
+    terms = Terms(chosen.threads, chosen.append_mb * MEGABYTE, at_most, job.stop)
     return Collection(fetchers, store, known, refused, leads=leads, terms=terms).run(requests)
 
 

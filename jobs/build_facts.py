@@ -1,9 +1,10 @@
-"""Bring silver.filings and silver.facts up to what bronze holds: `tickhouse build-facts`.
+"""Bring silver.filings, silver.facts and silver.filing_texts up to what bronze holds: `tickhouse build-facts`.
 
-Reads the lists of filings, the company facts and the Financial Statement Data Sets that `tickhouse collect-filings`
-fetched. Only companies with new documents are made again, each from all that is known of it, so the order in which
-documents came changes nothing. What became no row is counted by company in silver.companies, with the reasons. A Data
-Set that does not read stops nobody: the rest is built, and the exit code is 1.
+Reads the lists of filings, the company facts, the Financial Statement Data Sets and last the main documents of filings
+that `tickhouse collect-filings` fetched. Only companies with new documents are made again, each from all that is known
+of it, so the order in which documents came changes nothing. What became no row is counted by company in
+silver.companies, with the reasons. A Data Set that does not read stops nobody: the rest is built, and the exit code
+is 1.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 from jobs import cli
 from lakehouse.clock import system_clock
 from lakehouse.filings.build import build, changed_companies
+from lakehouse.filings.texts import build_texts, changed_texts
 from lakehouse.lake import Lake
 from lakehouse.leases import lease
 from lakehouse.session import spark_session
@@ -38,11 +40,15 @@ def body(args: argparse.Namespace) -> int:
     if args.json:
         cli.print_json({**told, "written": not args.dry_run})
     elif args.dry_run:
-        print(f"{told['companies']} companies have new documents; nothing was written.")
+        print(
+            f"{told['companies']} companies have new documents, {told['texts']:,} texts of filings are to be read; "
+            f"nothing was written."
+        )
     else:
         print(
             f"{told['companies']} companies made: {told['filings']:,} filings, {told['facts']:,} versions of facts, "
-            f"{told['refused']:,} entries refused (see silver.companies); {told['data_sets']} Data Sets taken in."
+            f"{told['refused']:,} entries refused (see silver.companies); {told['data_sets']} Data Sets taken in; "
+            f"{told['texts']:,} texts of filings read, {told['sections']:,} sections."
         )
     unreadable = told.get("unreadable", ())
     for message in unreadable:
@@ -51,15 +57,15 @@ def body(args: argparse.Namespace) -> int:
 
 
 def build_facts(lake: Lake, settings: Settings, *, dry_run: bool = False) -> dict[str, Any]:
-    """Build under the lease of silver.facts; counts companies, filings, facts and refused entries."""
+    """Build under the lease of silver.facts; counts companies, filings, facts, refused entries and texts."""
     lake.create_all()
     if dry_run:
-        return {"companies": len(changed_companies(lake))}
+        return {"companies": len(changed_companies(lake)), "texts": len(changed_texts(lake)[0])}
     seconds = settings.stream.lease_seconds
     with lease(
         lake.files, lake.root, FACTS.owner, purpose="tickhouse build-facts", seconds=seconds, clock=system_clock
     ):
-        return asdict(build(lake, now=system_clock()))
+        return asdict(build(lake, now=system_clock())) | asdict(build_texts(lake))
 
 
 if __name__ == "__main__":

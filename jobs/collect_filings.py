@@ -1,9 +1,11 @@
 """Fetch filings and reported figures: `tickhouse collect-filings AAPL MSFT`, `collect-filings --watchlist`.
 
-Asks the SEC for lists of filings, companies' facts and the main documents of 10-K, 10-Q, 8-K and 20-F since --from;
---kinds adds daily indexes, the quarterly Data Sets, and what Finnhub has of filings, figures, splits, dividends and
-earnings dates. Each content a document ever had is kept once, verbatim, in bronze. Running it again fetches what is
-missing and asks whether the rest changed. The SEC wants to know who asks: collectors.sec.user_agent.
+Asks the SEC for lists of filings, companies' facts and the main documents of 10-K, 10-Q, 8-K and 20-F (transition
+reports and amendments too) filed since --from, at most collectors.sec.documents_a_run of them a run; --forms and
+--newest ask for fewer, --kinds submissions company_facts for none. --kinds adds daily indexes, the quarterly Data Sets,
+and what Finnhub has of filings, figures, splits, dividends and earnings dates. Each content a document ever had is kept
+once, verbatim, in bronze. Running it again fetches what is missing and asks whether the rest changed. The SEC wants to
+know who asks: collectors.sec.user_agent.
 """
 
 from __future__ import annotations
@@ -29,7 +31,14 @@ from jobs._documents import (
     tell_plan,
 )
 from lakehouse.errors import SettingsError
-from lakehouse.filings.documents import COMPANY_FACTS, DATA_SET, OLDER_SUBMISSIONS, SUBMISSIONS
+from lakehouse.filings.documents import (
+    COMPANY_FACTS,
+    DATA_SET,
+    FILING_DOCUMENT,
+    OLDER_SUBMISSIONS,
+    SUBMISSIONS,
+)
+from lakehouse.filings.forms import FORMS
 from lakehouse.lake import Lake
 from lakehouse.reference.watchlist import Watchlist
 from lakehouse.session import spark_session
@@ -39,10 +48,10 @@ from streaming.collectors.collect import Leads
 from streaming.collectors.finnhub import Range
 from streaming.collectors.lake_store import LakeStore
 from streaming.collectors.request import Request
-from streaming.collectors.sec import Company, Edgar, companies_in
+from streaming.collectors.sec import Company, Edgar, Wanted, companies_in
 
 NAME = "collect-filings"
-USUAL = (SUBMISSIONS, COMPANY_FACTS, sec.FILING_DOCUMENT)
+USUAL = (SUBMISSIONS, COMPANY_FACTS, FILING_DOCUMENT)
 OF_FINNHUB = (finnhub.FILINGS, finnhub.FINANCIALS, finnhub.SPLITS, finnhub.DIVIDENDS, finnhub.EARNINGS_CALENDAR)
 KINDS = (*USUAL, sec.DAILY_INDEX, DATA_SET, *OF_FINNHUB)
 OF_COMPANIES = frozenset(USUAL)
@@ -54,7 +63,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Parse, run, and answer with an honest exit code."""
     flags = cli.parser(__doc__, dry_run=True)
     add_flags(flags, KINDS, USUAL, "a year before --to")
+    flags.add_argument("--forms", nargs="+", choices=sorted(FORMS), default=sorted(FORMS), metavar="FORM",
+                       help=f"whose main documents, of {', '.join(sorted(FORMS))} (default: all)")  # fmt: skip
+    flags.add_argument("--newest", type=some, metavar="N", help="only the newest N of each company and form")
     return cli.run(body, flags, argv)
+
+
+def some(text: str) -> int:
+    """A number of documents, at least one."""
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1, found {text!r}")
+    return int(text)
 
 
 def body(args: argparse.Namespace) -> int:
@@ -65,7 +84,8 @@ def body(args: argparse.Namespace) -> int:
     days, kinds = days_of(args, BACK), kinds_of(args.kinds)
     with stoppable(NAME) as job, spark_session(settings, app_name=f"tickhouse-{NAME}") as spark:
         lake = Lake(spark, settings.paths.warehouse)
-        leads = leads_of(settings, days, kinds)
+        wanted = Wanted(days.first, frozenset(args.forms), args.newest)
+        leads = leads_of(settings, wanted, kinds)
         if args.dry_run:
             companies = known_companies(symbols, watchlist) if OF_COMPANIES & set(kinds) else []
             tell_plan(args, foreseen(lake, plan(settings, symbols, companies, kinds, days), kinds, leads))
@@ -78,7 +98,7 @@ def body(args: argparse.Namespace) -> int:
 
 def kinds_of(chosen: Sequence[str]) -> tuple[str, ...]:
     """The kinds that will be asked for: documents are named in lists, and lists in lists."""
-    needed = LISTS if LISTS & set(chosen) or sec.FILING_DOCUMENT in chosen else frozenset()
+    needed = LISTS if LISTS & set(chosen) or FILING_DOCUMENT in chosen else frozenset()
     return tuple(dict.fromkeys((*sorted(needed), *chosen)))
 
 
@@ -87,10 +107,10 @@ def edgar_of(settings: Settings) -> Edgar:
     return Edgar(settings.collectors.sec.data, settings.collectors.sec.archives)
 
 
-def leads_of(settings: Settings, days: Range, kinds: Sequence[str]) -> Leads:
+def leads_of(settings: Settings, wanted: Wanted, kinds: Sequence[str]) -> Leads:
     """What lists of filings lead to."""
-    edgar, since = edgar_of(settings), days.first if sec.FILING_DOCUMENT in kinds else None
-    return Leads(LISTS, lambda request, whole: edgar.named_in(request, whole, since))
+    edgar, documents = edgar_of(settings), wanted if FILING_DOCUMENT in kinds else None
+    return Leads(LISTS, lambda request, whole: edgar.named_in(request, whole, documents))
 
 
 def plan(

@@ -173,12 +173,15 @@ class FeedsSettings(Section):
 
 
 class SecSettings(Section):
-    """The SEC's servers. They want to know who asks (name and e-mail), and allow 10 requests a second."""
+    """The SEC's servers. They want to know who asks (name and e-mail), and allow 10 requests a second. A run fetches at
+    most `documents_a_run` main documents of filings, so that a long watchlist is no flood; the next run goes on.
+    """
 
     user_agent: str | None = Field(None, pattern=r"^[ -~]*[!-?A-~]+@[!-?A-~]+\.[!-?A-~]+[ -~]*$")
     data: str = Field("https://data.sec.gov", pattern=r"^https?://[^?#]+$")
     archives: str = Field("https://www.sec.gov", pattern=r"^https?://[^?#]+$")
     requests_per_second: float = Field(5.0, gt=0, le=10)
+    documents_a_run: int = Field(1000, ge=1)
 
 
 class MentionsSettings(Section):

@@ -21,7 +21,14 @@ from pyspark.sql.types import StructType
 from lakehouse.arrow_frames import frame_of
 from lakehouse.errors import DocumentError
 from lakehouse.filings.datasets import data_set_of
-from lakehouse.filings.documents import COMPANY_FACTS, DATA_SET, OLDER_SUBMISSIONS, SUBMISSIONS
+from lakehouse.filings.documents import (
+    COMPANY_FACTS,
+    DATA_SET,
+    HASH_DIGITS,
+    OLDER_SUBMISSIONS,
+    SUBMISSIONS,
+    signed,
+)
 from lakehouse.filings.reading import (
     READ_FACTS_OUT,
     READ_FILINGS_OUT,
@@ -41,7 +48,6 @@ from lakehouse.tables.filings import COMPANIES, DATA_SET_FILINGS, DATA_SET_VALUE
 from lakehouse.workers import groups_in_arrow, in_arrow, pairs_in_arrow
 
 COMPANIES_AT_ONCE, TASKS, TOLD_REFUSALS = 200, 8, 20
-HASH_DIGITS = 16
 
 
 @dataclass
@@ -76,7 +82,7 @@ def take_in_data_sets(lake: Lake) -> tuple[int, list[str]]:
     held, begun = (_sets_in(lake, table) for table in (DATA_SET_FILINGS, DATA_SET_VALUES))
     taken, unreadable = 0, []
     for row in stored.select("document_id", "content_hash", "fetched_at").orderBy("fetched_at").collect():
-        digest = _signed(row["content_hash"])
+        digest = signed(row["content_hash"])
         if digest in held:
             continue
         body = stored.where(F.col("content_hash") == row["content_hash"]).select("body").take(1)[0][0]
@@ -220,8 +226,3 @@ def _replace(lake: Lake, table: Table, ciks: Sequence[int], rows: DataFrame) -> 
     of_these = f"cik IN ({', '.join(map(str, ciks))})"
     writer = rows.select(*table.column_names).write.format("delta").mode("overwrite")
     writer.option("replaceWhere", of_these).save(lake.path(table))
-
-
-def _signed(content_hash: str) -> int:
-    """The first 64 bits of a hexadecimal hash, as rows of silver carry them."""
-    return int.from_bytes(bytes.fromhex(content_hash[:HASH_DIGITS]), "big", signed=True)

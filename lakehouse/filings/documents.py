@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +12,13 @@ from lakehouse.errors import DocumentError
 from lakehouse.filings.columns import Inexact, exact_number
 
 # Kinds of documents in bronze, see bronze.filings, bronze.company_facts and bronze.reference.
-SUBMISSIONS, OLDER_SUBMISSIONS, COMPANY_FACTS, DATA_SET = (
-    "submissions", "older_submissions", "company_facts", "data_set"
+SUBMISSIONS, OLDER_SUBMISSIONS, COMPANY_FACTS, DATA_SET, FILING_DOCUMENT = (
+    "submissions", "older_submissions", "company_facts", "data_set", "filing_document"
 )  # fmt: skip
 COMPANY_TICKERS = "company_tickers"
 LONGEST_DETAIL = 120
+HASH_DIGITS = 16  # hexadecimal ones of a hash that rows of silver carry, as a number
+ARCHIVED = re.compile(r"/([0-9]{10})([0-9]{2})([0-9]{6})/[^/]+")  # EDGAR's folder of a filing, and a document in it
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,12 @@ def cik_of(content: dict[str, Any], source: str) -> int:
     return cik
 
 
+def accession_of(document_id: str) -> str | None:
+    """The filing a document belongs to, by EDGAR's scheme of addresses."""
+    found = ARCHIVED.search(document_id)
+    return "-".join(found.groups()) if found else None
+
+
 def shortened(value: object) -> str:
     """A value as text that fits into a message."""
     text = repr(value)
@@ -67,7 +76,12 @@ def shortened(value: object) -> str:
 
 def content_hash(document: bytes) -> int:
     """The first 64 bits of a document's SHA-256, as a signed number."""
-    return int.from_bytes(hashlib.sha256(document).digest()[:8], "big", signed=True)
+    return signed(hashlib.sha256(document).hexdigest())
+
+
+def signed(hexadecimal: str) -> int:
+    """The first 64 bits of a hexadecimal hash, as rows of silver carry them."""
+    return int.from_bytes(bytes.fromhex(hexadecimal[:HASH_DIGITS]), "big", signed=True)
 
 
 def _number(text: str) -> float | Inexact:

@@ -85,6 +85,32 @@ FACTS = Table(
     },
 )
 
+FILING_TEXTS = Table(
+    layer=Layer.SILVER,
+    name="filing_texts",
+    owner="build_facts",
+    comment="One section of the main document of one filing, as text; in their order they are the whole text.",
+    columns=(
+        Column("accession", "string", "Accession number", nullable=False),
+        Column("cik", "bigint", "SEC filer number", nullable=False),
+        Column("ordinal", "int", "Place in the text, from 0", nullable=False),
+        Column("section", "string", "Item (1A, II.1A), exhibit, front, whole, unreadable", nullable=False),
+        Column("title", "string", "What its heading says behind the number, NULL where nothing"),
+        Column("text", "string", "The text, heading included", nullable=False),
+        Column("char_count", "int", "Its length in characters", nullable=False),
+        Column("form", "string", "Form type of the filing", nullable=False),
+        Column("filed_date", "date", "Filing date the SEC states", nullable=False),
+        Column("known_from", "timestamp", "Acceptance instant, as in silver.filings, UTC", nullable=False),
+        Column("known_basis", "string", "What settled known_from, as in silver.filings", nullable=False),
+        Column("reader", "int", "Version of the rules by which it was read", nullable=False),
+        *_READ_FROM,
+    ),
+    key=("cik", "accession", "ordinal"),
+    cluster_by=("cik", "section"),
+    checks={"characters_are_counted": "char_count = length(text)"},
+    properties={"delta.dataSkippingStatsColumns": "cik,accession,ordinal,section,form,filed_date,known_from"},
+)
+
 DATA_SET_FILINGS = Table(
     layer=Layer.SILVER,
     name="data_set_filings",
@@ -126,4 +152,4 @@ DATA_SET_VALUES = Table(
     cluster_by=("accession",),
 )
 
-TABLES = (COMPANIES, FILINGS, FACTS, DATA_SET_FILINGS, DATA_SET_VALUES)
+TABLES = (COMPANIES, FILINGS, FACTS, FILING_TEXTS, DATA_SET_FILINGS, DATA_SET_VALUES)

@@ -30,7 +30,7 @@ from streaming.collectors.request import (
 )
 
 LOGGER = logging.getLogger("tickhouse.collectors")
-NEW, SAME, RETURNED, REFUSED, HELD = "new", "same", "returned", "refused", "held"
+NEW, SAME, RETURNED, REFUSED, HELD, BEYOND = "new", "same", "returned", "refused", "held", "beyond"
 AHEAD = 2  # requests a thread that wait for it, so that none idles while an answer is taken in
 MOST_AT_ONCE = 500
 TOLD_EVERY = 50
@@ -58,10 +58,13 @@ class Leads:
 
 @dataclass(frozen=True)
 class Terms:
-    """How many ask at once, how much is kept in memory before it is stored, and how a run is stopped."""
+    """How many ask at once, how much is kept in memory before it is stored, how many documents of some kinds one run
+    asks for, and how it is stopped.
+    """
 
     threads: int = 1
     append_bytes: int = 32 << 20
+    at_most: Mapping[str, int] = field(default_factory=dict)
     stop: threading.Event = field(default_factory=threading.Event)
 
 
@@ -98,6 +101,7 @@ class Collection:
         self._asked: deque[tuple[Request, Future[Answer | Nothing]]] = deque()
         self._planned: set[Place] = set()
         self._came: list[Document] = []
+        self._asked_for: Counter[str] = Counter()
         self.report = Report()
 
     def run(self, requests: Iterable[Request]) -> Report:
@@ -129,7 +133,10 @@ class Collection:
             if self._known.holds(request):
                 self._settle(request, HELD)
                 self._follow(request, None)
+            elif self._asked_for[request.kind] == self._terms.at_most.get(request.kind):
+                self._settle(request, BEYOND, f"{request.kind}: one run asks for no more. The next one goes on.")
             else:
+                self._asked_for[request.kind] += 1
                 fetch = self._fetchers[request.source]
                 self._asked.append((request, pool.submit(fetch, request, self._known.version(request))))
         if self._asked:

@@ -10,7 +10,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from lakehouse.filings.documents import COMPANY_FACTS, DATA_SET, OLDER_SUBMISSIONS, SUBMISSIONS
+from lakehouse.filings.documents import (
+    COMPANY_FACTS,
+    DATA_SET,
+    FILING_DOCUMENT,
+    OLDER_SUBMISSIONS,
+    SUBMISSIONS,
+)
 from lakehouse.tables import Table
 from lakehouse.tables.bronze import (
     DOCUMENTS_OF_FACTS,
@@ -26,7 +32,7 @@ from streaming.collectors.promises import MENTIONS, Broken
 from streaming.collectors.request import Answer, Known, Place, Request, Version
 
 TABLE_OF: Mapping[str, Table] = {
-    **dict.fromkeys((SUBMISSIONS, OLDER_SUBMISSIONS, sec.FILING_DOCUMENT), DOCUMENTS_OF_FILINGS),
+    **dict.fromkeys((SUBMISSIONS, OLDER_SUBMISSIONS, FILING_DOCUMENT), DOCUMENTS_OF_FILINGS),
     **dict.fromkeys((sec.DAILY_INDEX, finnhub.FILINGS), DOCUMENTS_OF_FILINGS),
     **dict.fromkeys((COMPANY_FACTS, DATA_SET, finnhub.FINANCIALS), DOCUMENTS_OF_FACTS),
     **dict.fromkeys((finnhub.SPLITS, finnhub.DIVIDENDS, finnhub.EARNINGS_CALENDAR), DOCUMENTS_OF_REFERENCE),

@@ -10,7 +10,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from lakehouse.filings.documents import COMPANY_FACTS, DATA_SET, OLDER_SUBMISSIONS, SUBMISSIONS
+from lakehouse.filings.documents import (
+    COMPANY_FACTS,
+    DATA_SET,
+    FILING_DOCUMENT,
+    OLDER_SUBMISSIONS,
+    SUBMISSIONS,
+)
 from streaming.collectors import finnhub, sec
 
 EMPTY, NOT_JSON, ELIDED, HTML_INSTEAD, ERROR_ANSWER, SCHEMA_CHANGED, NOT_A_ZIP = (
@@ -160,7 +166,7 @@ _PROMISES: Mapping[str, Callable[[bytes], Broken | None]] = {
     OLDER_SUBMISSIONS: _json(_filing_columns),
     COMPANY_FACTS: _json(_object("cik", "facts")),
     sec.COMPANY_TICKERS: _json(_tickers),
-    sec.FILING_DOCUMENT: _filing,
+    FILING_DOCUMENT: _filing,
     sec.DAILY_INDEX: _index,
     DATA_SET: _zip,
     finnhub.FILINGS: _json(_list("accessNumber", "form", "filedDate", "acceptedDate")),

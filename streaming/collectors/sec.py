@@ -1,26 +1,32 @@
 """What is asked of the SEC: lists of filings, facts, filing documents, daily indexes and the quarterly Data Sets.
 
-Pure: a plan follows from names and dates, and from lists of filings that were fetched before.
+A plan follows from names and dates, and from lists of filings that were fetched before.
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 from urllib.parse import quote
 
-from lakehouse.filings import documents as listed
-from lakehouse.filings.documents import COMPANY_FACTS, DATA_SET, OLDER_SUBMISSIONS, SUBMISSIONS
+from lakehouse.filings.documents import (
+    COMPANY_FACTS,
+    COMPANY_TICKERS,
+    DATA_SET,
+    FILING_DOCUMENT,
+    OLDER_SUBMISSIONS,
+    SUBMISSIONS,
+)
+from lakehouse.filings.forms import FORMS
 from streaming.collectors.request import Request
 from streaming.collectors.windows import quarters, weekdays
 
 SOURCE = "sec"
-FILING_DOCUMENT, DAILY_INDEX, COMPANY_TICKERS = "filing_document", "daily_index", listed.COMPANY_TICKERS
-MAIN_FORMS = ("10-K", "10-KT", "10-Q", "10-QT", "8-K", "20-F")
-FORMS = frozenset(MAIN_FORMS) | {f"{form}/A" for form in MAIN_FORMS}
+DAILY_INDEX = "daily_index"
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,26 @@ class Company:
 
     symbol: str
     cik: int
+
+
+@dataclass
+class Wanted:
+    """Which main documents are asked for: filed since a day, of these forms, of each only the newest so many.
+
+    It is of one run: it counts what it took from a company's lists, which come newest first.
+    """
+
+    since: date
+    forms: frozenset[str] = FORMS
+    newest: int | None = None
+    _taken: Counter[tuple[int, str]] = field(default_factory=Counter)
+
+    def takes(self, company: Company, form: str, filed: date) -> bool:
+        """Whether the document of a filing is wanted, which then counts."""
+        if form not in self.forms or filed < self.since or self._taken[company.cik, form] == self.newest:
+            return False
+        self._taken[company.cik, form] += 1
+        return True
 
 
 @dataclass(frozen=True)
@@ -56,14 +82,14 @@ class Edgar:
         named = json.loads(listing)["filings"]["files"]
         return [self._of_data(OLDER_SUBMISSIONS, f"submissions/{one['name']}", company) for one in named]
 
-    def filing_documents(self, company: Company, listing: bytes, since: date) -> list[Request]:
-        """The main document of each 10-K, 10-Q, 8-K and 20-F (transition reports and amendments too) filed since a day.
+    def filing_documents(self, company: Company, listing: bytes, wanted: Wanted) -> list[Request]:
+        """The main document of each filing of a list that is wanted.
 
         Filings of long ago name no main document: the whole submission is asked for instead.
         """
         found = []
         for filing in filings_in(listing):
-            if filing["form"] in FORMS and date.fromisoformat(filing["filingDate"]) >= since:
+            if wanted.takes(company, filing["form"], date.fromisoformat(filing["filingDate"])):
                 accession = filing["accessionNumber"]
                 whole = f"{accession}.txt"
                 name = f"{accession.replace('-', '')}/{filing['primaryDocument'] or whole}"
@@ -85,13 +111,13 @@ class Edgar:
         places = [f"{folder}/{year}q{number}.zip" for year, number in quarters(first, last)]
         return [Request(SOURCE, DATA_SET, place, f"{self._files}/{place}", changes=True) for place in places]
 
-    def named_in(self, request: Request, body: bytes, since: date | None) -> list[Request]:
-        """What a list of filings leads to: older lists, and the main documents of what was filed since a day."""
+    def named_in(self, request: Request, body: bytes, wanted: Wanted | None) -> list[Request]:
+        """What a list of filings leads to: the main documents that are wanted, and older lists."""
         if request.kind not in (SUBMISSIONS, OLDER_SUBMISSIONS) or request.cik is None or request.symbol is None:
             return []
         company = Company(request.symbol, request.cik)
         older = self.older_submissions(company, body) if request.kind == SUBMISSIONS else []
-        return older + (self.filing_documents(company, body, since) if since else [])
+        return older + (self.filing_documents(company, body, wanted) if wanted else [])
 
     @property
     def _files(self) -> str:

@@ -36,7 +36,7 @@ from streaming.collectors.lake_store import LakeStore, refine
 from streaming.collectors.news import read_news
 from streaming.collectors.opinions import read_opinions
 from streaming.collectors.request import Answer, Request
-from streaming.collectors.sec import Company
+from streaming.collectors.sec import Company, Wanted
 from streaming.collectors.values import Read
 from tests.documents_double import APPLE, Library, at_first, real_documents
 from tests.finnhub_double import Refusal, rest_double
@@ -72,7 +72,9 @@ def collected(lake: Lake, settings: Settings, library: Library) -> Report:
         led = led_to(settings, address)
         requests = collect_filings.plan(led, ["AAPL"], [COMPANY], KINDS, DAYS)
         with _documents.leased(lake, led, job) as store:
-            return _documents.gather(store, led, job, requests, KINDS, collect_filings.leads_of(led, DAYS, KINDS))
+            return _documents.gather(
+                store, led, job, requests, KINDS, collect_filings.leads_of(led, Wanted(DAYS.first), KINDS)
+            )
 
 
 def test_a_second_run_fetches_nothing_again_and_writes_nothing(
@@ -113,7 +115,7 @@ def test_what_would_be_asked_is_said_without_a_table_or_a_request(
     nowhere = Lake(spark, str(tmp_path / "nowhere"))
     requests = collect_filings.plan(settings, ["AAPL"], [COMPANY], KINDS, DAYS)
 
-    found = _documents.foreseen(nowhere, requests, KINDS, collect_filings.leads_of(settings, DAYS, KINDS))
+    found = _documents.foreseen(nowhere, requests, KINDS, collect_filings.leads_of(settings, Wanted(DAYS.first), KINDS))
 
     assert [how for _, how in found] == ["new", "new"]
     assert not (tmp_path / "nowhere").exists()

@@ -16,7 +16,7 @@ from streaming.collectors.collect import HELD, NEW, Leads
 from streaming.collectors.finnhub import FinnhubRest, Range
 from streaming.collectors.foresee import AGAIN, foresee
 from streaming.collectors.request import Known, Request, Version
-from streaming.collectors.sec import FORMS, Company, Edgar, companies_in, filings_in
+from streaming.collectors.sec import FORMS, Company, Edgar, Wanted, companies_in, filings_in
 from streaming.collectors.windows import SETTLED, Window, quarters, weekdays, windows, years
 from tests.unit.test_collect_polite import NOW
 
@@ -43,7 +43,7 @@ def test_a_company_is_asked_for_by_its_number_in_ten_digits() -> None:
 
 def test_lists_of_older_filings_and_main_documents_follow_from_the_list(listing: bytes) -> None:
     request = EDGAR.submissions(APPLE)
-    found = EDGAR.named_in(request, listing, date(2025, 1, 1))
+    found = EDGAR.named_in(request, listing, Wanted(date(2025, 1, 1)))
 
     older, documents = found[0], found[1:]
     assert older.url == "https://data.example/submissions/CIK0000320193-submissions-001.json"
@@ -69,11 +69,11 @@ def test_an_older_list_is_the_bare_table_and_a_filing_without_a_main_document_is
     }  # fmt: skip
     older = Request("sec", sec.OLDER_SUBMISSIONS, "x", "y", True, "AAPL", 320193)
 
-    (found,) = EDGAR.named_in(older, json.dumps(columns).encode(), date(1994, 1, 1))
+    (found,) = EDGAR.named_in(older, json.dumps(columns).encode(), Wanted(date(1994, 1, 1)))
 
     assert found.document_id == "Archives/edgar/data/320193/000032019394000016/0000320193-94-000016.txt"
-    assert EDGAR.named_in(older, json.dumps(columns).encode(), date(1995, 1, 1)) == []
-    assert EDGAR.named_in(EDGAR.company_facts(APPLE), b"not looked into", date(1994, 1, 1)) == []
+    assert EDGAR.named_in(older, json.dumps(columns).encode(), Wanted(date(1995, 1, 1))) == []
+    assert EDGAR.named_in(EDGAR.company_facts(APPLE), b"not looked into", Wanted(date(1994, 1, 1))) == []
 
 
 def test_foreign_filers_and_transition_reports_count(shared_data: Path) -> None:
@@ -196,9 +196,9 @@ def test_a_dry_run_says_what_is_new_what_is_asked_again_and_what_stored_lists_le
     request, facts = EDGAR.submissions(APPLE), EDGAR.company_facts(APPLE)
     leads = Leads(
         frozenset({sec.SUBMISSIONS}),
-        lambda one, body: EDGAR.named_in(one, body, date(2026, 1, 1)),
+        lambda one, body: EDGAR.named_in(one, body, Wanted(date(2026, 1, 1))),
     )  # fmt: skip
-    documents = EDGAR.filing_documents(APPLE, listing, date(2026, 1, 1))
+    documents = EDGAR.filing_documents(APPLE, listing, Wanted(date(2026, 1, 1)))
     known = Known()
     for one in (request, documents[0]):
         known.add((one.source, one.document_id), Version("h", NOW))

@@ -21,7 +21,7 @@ from streaming.collectors.collect import Collection, Fetch, Leads, Report, Terms
 from streaming.collectors.documents import Document
 from streaming.collectors.polite import Patience, Polite, Server
 from streaming.collectors.request import FAILED, STOPPED, Answer, Nothing, Request, Version
-from streaming.collectors.sec import Company, Edgar
+from streaming.collectors.sec import Company, Edgar, Wanted
 from tests.documents_double import APPLE, Library, MemoryStore, at_first, real_documents
 from tests.finnhub_double import Refusal, rest_double
 from tests.unit.test_collect_polite import NOW, PAGE, SEC, Time
@@ -53,7 +53,7 @@ CLOCK = Ticking()
 
 def leads(edgar: Edgar) -> Leads:
     lists = frozenset({sec.SUBMISSIONS, sec.OLDER_SUBMISSIONS})
-    return Leads(lists, lambda request, body: edgar.named_in(request, body, SINCE))
+    return Leads(lists, lambda request, body: edgar.named_in(request, body, Wanted(SINCE)))
 
 
 def collected(
