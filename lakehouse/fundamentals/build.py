@@ -89,7 +89,7 @@ def build(lake: Lake, concepts: ConceptsFile, exchange: str, *, first: date | No
     made = {row[0]: row[1] for row in lake.read(FUNDAMENTALS).select("instrument_id", "basis").distinct().collect()}
     whole = [one for one in instruments if made.get(one.instrument_id) != bases[one.cik]]
     others = [one for one in instruments if made.get(one.instrument_id) == bases[one.cik]]
-    closes = _closes(lake, exchange)
+    closes = daily_closes(lake, exchange)
     _replace_sessions(lake, whole, bases, closes, "TRUE")
     if first:
         _replace_sessions(lake, others, bases, closes, f"session_date >= DATE '{first}'")
@@ -156,18 +156,25 @@ def _build_figures(
     lake: Lake, concepts: ConceptsFile, instruments: Sequence[Instrument], bases: Mapping[int, str]
 ) -> None:  # fmt: skip
     """Every answer about every concept, a company at a time."""
-    tags = sorted({tag for concept in concepts.concepts.values() for way in concept.ways for tag in way})
     facts = lake.read(FACTS).where(F.col("cik").isin(list(bases)))
     splits = {cik: _splits_of(instruments, cik) for cik in bases}
 
     def derived(group: pa.Table) -> pa.Table:
         cik = group["cik"][0].as_py()
-        rows = timeline_of(group.filter(pc.field("concept").isin(tags)), concepts, splits[cik])
-        rows = rows.append_column("basis", pa.repeat(pa.scalar(bases[cik]), rows.num_rows))
-        return rows.select([*TIMELINE_SCHEMA.names, "basis"])
+        return figures_of_company(group, concepts, splits[cik], bases[cik])
 
     figures = groups_in_arrow(facts.select(*FACT_COLUMNS), ["cik"], derived, FIGURES.schema)
     _replace(lake, FIGURES, figures, f"cik IN ({', '.join(map(str, bases))})")
+
+
+def figures_of_company(
+    facts: pa.Table, concepts: ConceptsFile, splits: Iterable[tuple[date, float]], basis: str
+) -> pa.Table:  # fmt: skip
+    """Rows of silver.figures of one company, from its rows of silver.facts in any order."""
+    tags = sorted({tag for concept in concepts.concepts.values() for way in concept.ways for tag in way})
+    rows = timeline_of(facts.filter(pc.field("concept").isin(tags)), concepts, splits)
+    rows = rows.append_column("basis", pa.repeat(pa.scalar(basis), rows.num_rows))
+    return rows.select([*TIMELINE_SCHEMA.names, "basis"])
 
 
 def _replace_sessions(
@@ -194,21 +201,26 @@ def _measured(
         if not rows.num_rows:
             return ROWS.empty_table()
         one = by_id[rows["instrument_id"][0].as_py()]
-        found = fundamentals_of(
-            inputs_of(timeline.select(TIMELINE_SCHEMA.names).cast(TIMELINE_SCHEMA)),
-            rows.select(CLOSES_SCHEMA.names).cast(CLOSES_SCHEMA), one.company(),
-        )  # fmt: skip
-        symbols = rows.sort_by("as_of")["symbol"]
-        same = {"instrument_id": one.instrument_id, "cik": one.cik, "basis": basis_of[one.instrument_id]}
-        columns = {name: found[name] for name in found.column_names} | {"symbol": symbols}
-        columns |= {name: pa.repeat(pa.scalar(value), found.num_rows) for name, value in same.items()}
-        return pa.Table.from_arrays([columns[name] for name in ROWS.names], schema=ROWS)
+        return rows_of_instrument(timeline, rows, one, basis_of[one.instrument_id])
 
     wanted = closes.where(F.col("instrument_id").isin(list(by_id)))
     return pairs_in_arrow(figures, wanted, ["instrument_id"], measured, FUNDAMENTALS.schema)
 
 
-def _closes(lake: Lake, exchange: str) -> DataFrame:
+def rows_of_instrument(figures: pa.Table, closes: pa.Table, one: Instrument, basis: str) -> pa.Table:
+    """Rows of gold.fundamentals of one instrument, from its figures and closes in any order."""
+    found = fundamentals_of(
+        inputs_of(figures.select(TIMELINE_SCHEMA.names).cast(TIMELINE_SCHEMA)),
+        closes.select(CLOSES_SCHEMA.names).cast(CLOSES_SCHEMA), one.company(),
+    )  # fmt: skip
+    symbols = closes.sort_by("as_of")["symbol"]
+    same = {"instrument_id": one.instrument_id, "cik": one.cik, "basis": basis}
+    columns = {name: found[name] for name in found.column_names} | {"symbol": symbols}
+    columns |= {name: pa.repeat(pa.scalar(value), found.num_rows) for name, value in same.items()}
+    return pa.Table.from_arrays([columns[name] for name in ROWS.names], schema=ROWS)
+
+
+def daily_closes(lake: Lake, exchange: str) -> DataFrame:
     """Daily closes as traded, known when the regular session closed."""
     closing = lake.read(SESSIONS).where((F.col("exchange") == exchange) & (F.col("session") == "regular"))
     bars = lake.read(BARS).where("interval = '1d' AND close IS NOT NULL")
