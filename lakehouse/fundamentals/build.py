@@ -12,8 +12,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
-from typing import Any
+from datetime import date, datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,11 +21,12 @@ from pyspark.sql import functions as F
 
 from lakehouse.fundamentals.concepts import ConceptsFile
 from lakehouse.fundamentals.inputs import inputs_of
+from lakehouse.fundamentals.late_splits import Split, timeline_as_known
 from lakehouse.fundamentals.opinion_measures import Opinions
 from lakehouse.fundamentals.per_share import SPLITS_SCHEMA, splits_of
 from lakehouse.fundamentals.sessions import CLOSES_SCHEMA, FUNDAMENTALS_SCHEMA, Company, fundamentals_of
 from lakehouse.fundamentals.stored_opinions import COLUMNS, opinions_of
-from lakehouse.fundamentals.timeline import TIMELINE_SCHEMA, timeline_of
+from lakehouse.fundamentals.timeline import TIMELINE_SCHEMA
 from lakehouse.lake import Lake
 from lakehouse.tables import Table
 from lakehouse.tables.filings import COMPANIES, FACTS
@@ -46,7 +46,6 @@ ROWS = pa.schema(
         for name in FUNDAMENTALS.column_names
     ]
 )
-Split = tuple[date, float, Any]
 
 
 @dataclass(frozen=True)
@@ -142,14 +141,18 @@ def _bases(lake: Lake, instruments: Sequence[Instrument], concepts: ConceptsFile
     given = hashlib.sha256(concepts.model_dump_json().encode()).hexdigest()
     found = {}
     for cik in {one.cik for one in instruments}:
-        splits = [(str(day), ratio) for day, ratio in _splits_of(instruments, cik)]
+        splits = [(str(day), ratio, str(known)) for day, ratio, known in splits_of_company(instruments, cik)]
         found[cik] = hashlib.sha256(json.dumps([documents[cik], splits, given]).encode()).hexdigest()[:16]
     return found
 
 
-def _splits_of(instruments: Iterable[Instrument], cik: int) -> list[tuple[date, float]]:
-    """The splits of a company's shares; listings of one company split together."""
-    return sorted({(day, ratio) for one in instruments if one.cik == cik for day, ratio, _ in one.splits})
+def splits_of_company(instruments: Iterable[Instrument], cik: int) -> list[Split]:
+    """The splits of a company's shares, since they were first known; listings of one company split together."""
+    first: dict[tuple[date, float], datetime] = {}
+    for one in instruments:
+        for day, ratio, known in one.splits if one.cik == cik else ():
+            first[day, ratio] = min(known, first.get((day, ratio), known))
+    return sorted((*effect, known) for effect, known in first.items())
 
 
 def _build_figures(
@@ -157,7 +160,7 @@ def _build_figures(
 ) -> None:  # fmt: skip
     """Every answer about every concept, a company at a time."""
     facts = lake.read(FACTS).where(F.col("cik").isin(list(bases)))
-    splits = {cik: _splits_of(instruments, cik) for cik in bases}
+    splits = {cik: splits_of_company(instruments, cik) for cik in bases}
 
     def derived(group: pa.Table) -> pa.Table:
         cik = group["cik"][0].as_py()
@@ -168,11 +171,11 @@ def _build_figures(
 
 
 def figures_of_company(
-    facts: pa.Table, concepts: ConceptsFile, splits: Iterable[tuple[date, float]], basis: str
+    facts: pa.Table, concepts: ConceptsFile, splits: Iterable[Split], basis: str
 ) -> pa.Table:  # fmt: skip
     """Rows of silver.figures of one company, from its rows of silver.facts in any order."""
     tags = sorted({tag for concept in concepts.concepts.values() for way in concept.ways for tag in way})
-    rows = timeline_of(facts.filter(pc.field("concept").isin(tags)), concepts, splits)
+    rows = timeline_as_known(facts.filter(pc.field("concept").isin(tags)), concepts, splits)
     rows = rows.append_column("basis", pa.repeat(pa.scalar(basis), rows.num_rows))
     return rows.select([*TIMELINE_SCHEMA.names, "basis"])
 

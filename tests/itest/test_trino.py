@@ -15,7 +15,6 @@ from pyspark.sql import SparkSession
 
 from lakehouse.arrow_frames import frame_of
 from lakehouse.filings.build import build
-from lakehouse.filings.versions import as_known_at_sql
 from lakehouse.fundamentals.concepts import load_concepts
 from lakehouse.fundamentals.timeline import timeline_of
 from lakehouse.lake import Lake
@@ -26,7 +25,7 @@ from lakehouse.tables.filings import FACTS, FILINGS
 from lakehouse.tables.fundamentals import FIGURES
 from lakehouse.tables.gold import BARS
 from lakehouse.tables.silver import CORPORATE_ACTIONS, INSTRUMENTS, SESSIONS, TRADES
-from lakehouse.views import TRINO_NOW, VIEWS, create_views, trino_views, view_name
+from lakehouse.views import TRINO_NOW, VIEWS, as_known_at_sql, create_views, trino_views, view_name
 from tests.faults.oracle import differences
 from tests.gold_rows import GOLD, as_spark_reads, gold_lake
 from tests.sec_documents import CIKS, EPS, NOW, documents_in, facts_in, land

@@ -18,7 +18,8 @@ from lakehouse.filings.companyfacts import facts_of
 from lakehouse.filings.datasets import data_set_of, filings_of_data_set
 from lakehouse.filings.shapes import FACT_KEY, FACTS
 from lakehouse.filings.submissions import filings_of
-from lakehouse.filings.versions import as_known_at, as_known_at_sql, versions_of
+from lakehouse.filings.versions import as_known_at, versions_of
+from lakehouse.views import as_known_at_sql
 
 AT = datetime(2026, 3, 5, tzinfo=UTC)
 Answers = dict[str, tuple[float, str]]  # by concept, unit, start and end: the value and the accession that states it
