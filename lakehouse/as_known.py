@@ -21,6 +21,10 @@ from lakehouse.tables.filings import DATA_SET_FILINGS, FACTS
 from lakehouse.views import SPARK, VIEWS, as_known_at_sql, view_name, view_sql
 from lakehouse.workers import in_arrow
 
+VERSIONED = {
+    table.full_name: view for table in ALL_TABLES for view in VIEWS if view.name == f"{view_name(table)}_known"
+}
+
 
 def as_known_at(lake: Lake, table: Table, instant: datetime) -> DataFrame:
     """Of what a table holds in versions, those that were the newest word at an instant. By the market's clock.
@@ -28,11 +32,11 @@ def as_known_at(lake: Lake, table: Table, instant: datetime) -> DataFrame:
     Of silver.facts one row a fact, of silver.figures one an answer, of silver.filings the newest of each form, of
     silver.opinions one an opinion, of gold.fundamentals the newest closed session of each instrument.
     """
-    view = next((one for one in VIEWS if one.name == f"{view_name(table)}_known"), None)
+    view = VERSIONED.get(table.full_name)
     if view is None:
-        named = ", ".join(one.full_name for one in ALL_TABLES if f"{view_name(one)}_known" in {v.name for v in VIEWS})
         raise TableError(
-            f"{table.full_name}: expected a table of versions ({named}), found one that has none. Nothing was read."
+            f"{table.full_name}: expected a table of versions ({', '.join(VERSIONED)}), found one that has none. "
+            f"Nothing was read. Filter it by its own columns."
         )
     lake.require_there(table)
     path = lake.path(table).replace("`", "``")

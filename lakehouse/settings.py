@@ -108,6 +108,7 @@ class ReferenceSettings(Section):
     indicators: str = "indicators.yaml"
     concepts: str = "concepts.yaml"
     lean_folder: str | None = None
+    closes_folder: str | None = None
 
 
 class MetricsSettings(Section):

@@ -55,13 +55,16 @@ VIEWS = (
 # The starts of silent intervals. Trino's sequence() has at most 10,000 entries, and a session more seconds than that:
 # there blocks of intervals are made first, then the intervals of each.
 LAST = "gaps.gap_end - INTERVAL '0.001' SECOND"
-SPARK = {"each_slot": f"LATERAL VIEW explode(sequence(gaps.bar_end, {LAST}, gaps.length)) AS slot"}
-TRINO = {
+LAST_CLOSE = {"last_close": "LAST_VALUE(bars.close) IGNORE NULLS"}
+SPARK = LAST_CLOSE | {"each_slot": f"LATERAL VIEW explode(sequence(gaps.bar_end, {LAST}, gaps.length)) AS slot"}
+TRINO = LAST_CLOSE | {
     "each_slot": f"CROSS JOIN UNNEST(sequence(gaps.bar_end, {LAST}, gaps.length * 5000)) AS blocks(block) "
     f"CROSS JOIN UNNEST(sequence(block, LEAST({LAST}, block + gaps.length * 4999), gaps.length)) AS numbered(slot)"
 }
 DUCKDB = {
-    "each_slot": f"CROSS JOIN LATERAL (SELECT UNNEST(generate_series(gaps.bar_end, {LAST}, gaps.length)) AS slot) AS slots"
+    "last_close": "LAST_VALUE(bars.close IGNORE NULLS)",
+    "each_slot": "CROSS JOIN LATERAL "
+    f"(SELECT UNNEST(generate_series(gaps.bar_end, {LAST}, gaps.length)) AS slot) AS slots"
 }
 TRINO_NOW = "CAST(current_timestamp AT TIME ZONE 'UTC' AS timestamp(3))"
 
@@ -81,7 +84,7 @@ def view_sql(
 
 
 def as_known_at_sql(versions: str, instant: str) -> str:
-    """Of versions with `known_from` and `known_to` those that were the newest word at an instant, by the market's clock.
+    """Of versions with `known_from` and `known_to` those that were the newest word then. By the market's clock.
 
     DuckDB, Spark and Trino read it alike. `versions` names a view such as silver_figures_known, or silver.facts itself;
     `instant` is an expression of the type its instants have in the engine.
@@ -135,6 +138,15 @@ def trino_views(
         if view_name(table) in tables
     }
     return selects | {view.name: view_sql(view, places, TRINO, as_of=as_of, now=now) for view in VIEWS}
+
+
+def duckdb_views(*, as_of: str = "current_date", now: str = "current_timestamp") -> dict[str, str]:
+    """The SELECTs of all views for DuckDB by name, in order, over tables that go by their view names.
+
+    `db.register(view_name(table), DeltaTable(path).to_pyarrow_dataset())` makes such a table of one of the lake's.
+    """
+    names = {view_name(table): view_name(table) for table in ALL_TABLES} | {view.name: view.name for view in VIEWS}
+    return {view.name: view_sql(view, names, DUCKDB, as_of=as_of, now=now) for view in VIEWS}
 
 
 def _without_zone(table: Table, place: str) -> str:

@@ -157,6 +157,7 @@ def _build_companies(lake: Lake, ciks: Sequence[int], now: datetime, told: Built
 
 
 def bodies_of(documents: DataFrame) -> DataFrame:
+    """What is read of documents, spread over tasks."""
     return documents.select("cik", "fetched_at", "body").repartition(TASKS)
 
 
