@@ -64,7 +64,7 @@ TRINO = LAST_CLOSE | {
 DUCKDB = {
     "last_close": "LAST_VALUE(bars.close IGNORE NULLS)",
     "each_slot": "CROSS JOIN LATERAL "
-    f"(SELECT UNNEST(generate_series(gaps.bar_end, {LAST}, gaps.length)) AS slot) AS slots"
+    f"(SELECT UNNEST(generate_series(gaps.bar_end, {LAST}, gaps.length)) AS slot) AS slots",
 }
 TRINO_NOW = "CAST(current_timestamp AT TIME ZONE 'UTC' AS timestamp(3))"
 

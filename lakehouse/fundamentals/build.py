@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -105,7 +105,7 @@ def read_instruments(lake: Lake) -> list[Instrument]:
     splits: dict[str, list[Split]] = {}
     rows = lake.read(CORPORATE_ACTIONS).where("action = 'split'")
     for row in rows.select("instrument_id", "effective_date", "ratio", "known_from").collect():
-        splits.setdefault(row[0], []).append((row[1], float(row[2]), row[3]))
+        splits.setdefault(row[0], []).append((row[1], float(row[2]), row[3].astimezone(UTC)))
     opinions = _opinions_by_instrument(lake)
     nothing = pa.table({name: pa.nulls(0) for name in COLUMNS})
     listed = lake.read(INSTRUMENTS).where("cik IS NOT NULL").select("instrument_id", "cik", "currency").distinct()

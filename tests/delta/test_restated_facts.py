@@ -15,8 +15,11 @@ from pyspark.sql import SparkSession
 
 from lakehouse.arrow_frames import frame_of
 from lakehouse.as_known import as_known_at, facts_as_had_at
-from lakehouse.filings.build import build
+from lakehouse.filings.acceptance import settled
 from lakehouse.filings.companyfacts import facts_of
+from lakehouse.filings.shapes import FACTS as FACTS_SHAPE
+from lakehouse.filings.shapes import FILINGS as FILINGS_SHAPE
+from lakehouse.filings.submissions import filings_of
 from lakehouse.filings.versions import versions_of
 from lakehouse.lake import Lake
 from lakehouse.tables.filings import FACTS
@@ -30,7 +33,7 @@ from tests.restatements import (
     real_filings,
     restated_by_pandas,
 )
-from tests.sec_documents import CIKS, EPS, NOW, documents_in, land
+from tests.sec_documents import CIKS, NOW, Row, documents_in, land
 
 pytestmark = pytest.mark.itest
 
@@ -101,19 +104,27 @@ def test_the_function_of_spark_says_the_same(restated: Lake, oracles: dict[int, 
 
 def test_by_our_own_clock_facts_are_those_of_the_documents_fetched_by_then(lake: Lake, shared_data: Path) -> None:
     documents = [one for one in documents_in(shared_data) if one["cik"] == CIKS["AAPL"]]
-    earlier = [one for one in documents if one["fetched_at"] < NOW]
     land(lake, documents)
-    build(lake, now=NOW)
 
-    by_then, by_now, before = (facts_as_had_at(lake, at) for at in (NOW - timedelta(hours=1), NOW, AT - timedelta(1)))
+    early, late = (in_order(facts_as_had_at(lake, at).toArrow()) for at in (NOW - timedelta(hours=1), NOW))
 
-    assert len(earlier) == 1
-    assert by_then.selectExpr("max(filed_date) < DATE '2012-01-01'").collect()[0][0]
-    assert by_then.count() > 0
-    assert before.count() == 0
-    columns = FACTS.column_names
-    assert by_now.select(*columns).exceptAll(lake.read(FACTS).select(*columns)).count() == 0
-    assert by_now.count() == lake.read(FACTS).count()
-    of_2009 = f"concept = '{EPS}' AND period_end = DATE '2009-09-26' AND days > 300"
-    values = {row[0] for row in by_then.where(of_2009).select("value").collect()}
-    assert values == {6.29, 9.08}
+    assert late.equals(in_order(made_of(documents)))
+    assert early.equals(in_order(made_of([one for one in documents if one["fetched_at"] < NOW])))
+    assert 0 < early.num_rows < late.num_rows
+    assert set(early["known_basis"].to_pylist()) == {"filed_date_only"}  # the list of filings came later
+
+
+def made_of(documents: list[Row]) -> pa.Table:
+    """The pure functions over some documents at once."""
+    read = [
+        facts_of(one["body"], fetched_at=one["fetched_at"]).rows for one in documents if one["kind"] == "company_facts"
+    ]
+    lists = [one for one in documents if one["kind"] == "submissions"]
+    listed = [filings_of(one["body"], cik=one["cik"], fetched_at=one["fetched_at"]).rows for one in lists]
+    filings = settled(pa.concat_tables(listed)) if listed else FILINGS_SHAPE.empty_table()
+    return versions_of(pa.concat_tables(read), filings)
+
+
+def in_order(rows: pa.Table) -> pa.Table:
+    columns = rows.select(list(FACTS.column_names)).cast(FACTS_SHAPE.empty_table().select(FACTS.column_names).schema)
+    return columns.sort_by([(name, "ascending") for name in FACTS.key]).combine_chunks()

@@ -26,10 +26,12 @@ from lakehouse.tables.silver import INSTRUMENTS, OPINIONS, SESSIONS
 from lakehouse.views import VIEWS, as_known_at_sql, create_views, duckdb_views, view_name
 from tests.faults.oracle import differences
 from tests.known_rows import DERIVED, FILED, MEASURED, SAID, STATED, TRADED, at, known_rows, listed
+from tests.view_rows import around_christmas
 
 pytestmark = pytest.mark.itest
 
 Row = dict[str, Any]
+CLOCK = at(28)
 NEW = [view.name for view in VIEWS if view.name.endswith("_known") or "_with_" in view.name]
 INSTANTS = [at(day, hour) + off for day in (1, 2, 9, 10, 21, 22, 23, 24) for hour in (20, 21)
             for off in (timedelta(0), -timedelta(microseconds=1))]  # fmt: skip
@@ -46,9 +48,10 @@ VERSIONED: dict[str, tuple[list[Row], Callable[[Row], tuple[Any, ...]], str, str
 def known(spark: SparkSession, empty_lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """X-1, its filings and what follows, bars around them, and all views over them in Spark."""
     lake = Lake(spark, str(shutil.copytree(empty_lake, tmp_path_factory.mktemp("known") / "lake")))
-    for table, rows in (*known_rows(), (BARS, TRADED), (INSTRUMENTS, [listed()])):
+    market = ((BARS, TRADED), (INSTRUMENTS, [listed()]), (SESSIONS, around_christmas()))
+    for table, rows in (*known_rows(), *market):
         lake.append(table, reference_frame(spark, table, rows))
-    create_views(lake)
+    create_views(lake, now=CLOCK)
     return lake
 
 
@@ -59,7 +62,7 @@ def duck(known: Lake) -> Iterator[duckdb.DuckDBPyConnection]:
         db.execute("SET TimeZone = 'UTC'")
         for table in ALL_TABLES:
             db.register(view_name(table), DeltaTable(known.path(table)).to_pyarrow_dataset())
-        for name, select in duckdb_views().items():
+        for name, select in duckdb_views(now=f"TIMESTAMPTZ '{CLOCK.isoformat()}'").items():
             db.execute(f"CREATE VIEW {name} AS {select}")
         yield db
 
@@ -98,7 +101,7 @@ def test_a_table_without_versions_is_refused(known: Lake) -> None:
         as_known_at(known, FACTS, datetime(2015, 12, 9))  # noqa: DTZ001
 
 
-@pytest.mark.parametrize("name", NEW)
+@pytest.mark.parametrize("name", [*NEW, "gold_bars_filled", "gold_bars_final"])
 def test_a_view_gives_the_rows_in_duckdb_that_it_gives_in_spark(
     known: Lake, duck: duckdb.DuckDBPyConnection, name: str
 ) -> None:

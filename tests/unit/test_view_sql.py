@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lakehouse.tables import ALL_TABLES
-from lakehouse.views import SPARK, TRINO, VIEWS, trino_views, view_name, view_sql
+from lakehouse.views import DUCKDB, SPARK, TRINO, VIEWS, trino_views, view_name, view_sql
 
 NAMES = {view_name(table): view_name(table) for table in ALL_TABLES} | {view.name: view.name for view in VIEWS}
 DAY = date(2026, 3, 2)
@@ -148,8 +148,8 @@ def test_total_return_takes_dividends_off_the_prices_but_not_the_volumes(bars: d
     assert found[2] == (Decimal("124.8075"), 4_000)
 
 
-@pytest.mark.parametrize("engine", [SPARK, TRINO])
-def test_every_placeholder_has_a_value_in_both_engines(engine: dict[str, str]) -> None:
+@pytest.mark.parametrize("engine", [SPARK, TRINO, DUCKDB])
+def test_every_placeholder_has_a_value_in_every_engine(engine: dict[str, str]) -> None:
     for view in VIEWS:
         text = view_sql(view, {name: f"db.{name}" for name in NAMES}, engine)
 
