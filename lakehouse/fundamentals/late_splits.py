@@ -37,7 +37,7 @@ def _is_late(facts: pa.Table, split: Split) -> bool:
     """Whether a filing of its day or later was known before it was."""
     effective, _, known = split
     before = (pc.field("filed_date") >= effective) & (pc.field("known_from") < pa.scalar(known, INSTANT))
-    return facts.filter(before).num_rows > 0
+    return bool(facts.filter(before).num_rows)
 
 
 def _effects(splits: Sequence[Split]) -> list[tuple[date, float]]:
