@@ -9,7 +9,7 @@ from lakehouse.clock import system_clock
 from lakehouse.lake import Lake
 from lakehouse.leases import lease
 from lakehouse.quality.days import ALL_DAYS, Days
-from lakehouse.quality.verdicts import Run, Verdict, require_held, store
+from lakehouse.quality.verdicts import Run, Verdict, not_judged, require_held, require_quality, store
 from lakehouse.settings import Settings
 from lakehouse.tables import Table
 from lakehouse.tables.quality import QUALITY_RESULTS
@@ -38,3 +38,15 @@ def require_judged(lake: Lake, settings: Settings, tables: Sequence[Table]) -> N
     """Judge tables that a job has just written, and refuse to end well where they do not hold."""
     _, verdicts = judge_and_store(lake, settings, tables)
     require_held(verdicts)
+
+
+def judged(lake: Lake, settings: Settings, tables: Sequence[Table]) -> Lake:
+    """A lake in which these tables are read as they were judged; refused where one of them does not hold.
+
+    What nobody has judged as it is now is judged first.
+    """
+    lake.create(QUALITY_RESULTS)
+    unjudged = not_judged(lake, tables)
+    if unjudged:
+        judge_and_store(lake, settings, [table for table in tables if table.full_name in unjudged])
+    return lake.pinned(require_quality(lake, tables))

@@ -3,8 +3,9 @@
 Figures are quarters, twelve months and years of standard concepts (conf/concepts.yaml), derived from silver.facts with
 their operands. A row of gold.fundamentals is one instrument on one session, with nothing in it that was known only
 after the regular session closed. Companies whose documents or splits have changed are made anew, others get the
-sessions that are missing; --from makes the sessions since then anew for everybody, as after late prints. Then both
-tables are judged as by `tickhouse check-quality`; exit code 1 where one does not hold what it is declared to hold.
+sessions that are missing; --from makes the sessions since then anew for everybody, as after late prints. Facts, splits
+and opinions are read in the version that was judged, as by `tickhouse check-quality`, and both tables are judged then.
+Exit code 1 where one does not hold what it is declared to hold: where that is an input, nothing is built.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dataclasses import asdict
 from datetime import date
 
 from jobs import cli
-from jobs._quality import require_judged
+from jobs._quality import judged, require_judged
 from lakehouse.clock import system_clock
 from lakehouse.fundamentals.build import build
 from lakehouse.fundamentals.concepts import load_concepts
@@ -24,7 +25,11 @@ from lakehouse.lake import Lake
 from lakehouse.leases import lease
 from lakehouse.session import spark_session
 from lakehouse.settings import CONF, Settings
+from lakehouse.tables.filings import FACTS
 from lakehouse.tables.fundamentals import FIGURES, FUNDAMENTALS
+from lakehouse.tables.silver import CORPORATE_ACTIONS, OPINIONS
+
+MADE_OF = (FACTS, CORPORATE_ACTIONS, OPINIONS)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -60,7 +65,8 @@ def build_fundamentals(lake: Lake, settings: Settings, first: date | None = None
     concepts, seconds = load_concepts(CONF / settings.reference.concepts), settings.stream.lease_seconds
     purpose = "tickhouse build-fundamentals"
     with lease(lake.files, lake.root, FUNDAMENTALS.owner, purpose=purpose, seconds=seconds, clock=system_clock):
-        return asdict(build(lake, concepts, settings.reference.exchange, first=first))
+        sound = judged(lake, settings, MADE_OF)
+        return asdict(build(sound, concepts, settings.reference.exchange, first=first))
 
 
 if __name__ == "__main__":

@@ -3,8 +3,9 @@
 Columns and types, what is always given, no NaN, one row a key, every declared check: exit code 1 where one does not
 hold. What sources say differently is flagged and changes no exit code: balance sheets that do not balance
 (silver.figures), facts against the SEC's Data Sets (silver.facts), filers of instruments (silver.instruments),
-collected splits and dividends (silver.collected_actions), daily closes against a vendor's (gold.bars, where
-reference.lean_folder is set). Results are in gold.quality_results, pages below paths.data_docs. Nothing is repaired.
+collected splits and dividends (silver.collected_actions), daily closes of ours and of two vendors (gold.bars, where
+reference.lean_folder and reference.closes_folder are set). Results are in gold.quality_results, pages below
+paths.data_docs. Nothing is repaired.
 """
 
 from __future__ import annotations
@@ -21,12 +22,13 @@ from rich.table import Table as Grid
 
 from jobs import cli
 from jobs._quality import Flags, judge_and_store
-from jobs.compare_bars import against_vendor
+from jobs._vendors import csv_bars, lean_bars
 from lakehouse.clock import system_clock
+from lakehouse.compare import built_bars, compare_closes
 from lakehouse.errors import TableError
 from lakehouse.lake import Lake
 from lakehouse.quality.days import Days
-from lakehouse.quality.flags import flag_actions, flag_balances, flag_closes, flag_data_sets, flag_filers
+from lakehouse.quality.flags import Closes, flag_actions, flag_balances, flag_closes, flag_data_sets, flag_filers
 from lakehouse.quality.verdicts import FLAG, Run, Verdict
 from lakehouse.session import spark_session
 from lakehouse.settings import Settings
@@ -35,6 +37,13 @@ from lakehouse.tables.filings import FACTS
 from lakehouse.tables.fundamentals import FIGURES
 from lakehouse.tables.gold import BARS
 from lakehouse.tables.silver import COLLECTED_ACTIONS, INSTRUMENTS
+
+OURS, LEAN, SECOND = "ours", "lean", "second"
+PAIRS = {
+    (OURS, LEAN): ("closes_equal_vendor", "our daily closes are the vendor's within a cent, on days both have"),
+    (OURS, SECOND): ("closes_equal_second_vendor", "our daily closes are the second vendor's within a cent"),
+    (LEAN, SECOND): ("vendors_have_equal_closes", "the daily closes of both vendors are equal within a cent"),
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -82,14 +91,22 @@ def flags_of(lake: Lake, settings: Settings, tables: Sequence[Table], days: Days
         yield partial(flag_filers, lake)
     if COLLECTED_ACTIONS in tables:
         yield partial(flag_actions, lake)
-    if BARS in tables and settings.reference.lean_folder is not None:
+    if BARS in tables:
         yield partial(closes, lake, settings, days)
 
 
 def closes(lake: Lake, settings: Settings, days: Days) -> Iterator[Verdict]:
-    """Our daily closes against the vendor's files."""
-    for compared in against_vendor(lake, settings, days.first, days.last, system_clock()):
-        yield from flag_closes(lake, compared)
+    """Daily closes of ours and of the vendors whose folders are set, each against each."""
+    version, now, chosen = lake.version(BARS), system_clock(), settings.reference
+    sources = {OURS: built_bars(lake, version)}
+    if chosen.lean_folder is not None:
+        sources[LEAN] = lean_bars(lake, settings, chosen.lean_folder, now)
+    if chosen.closes_folder is not None:
+        sources[SECOND] = csv_bars(lake, settings, chosen.closes_folder, now)
+    for (one, other), (name, says) in PAIRS.items():
+        if one in sources and other in sources:
+            compared = compare_closes(sources[one], sources[other], days.first, days.last)
+            yield from flag_closes(Closes(name, says, compared), version, days.scope(BARS))
 
 
 def show(run: Run, verdicts: Sequence[Verdict], settings: Settings, *, as_json: bool) -> None:

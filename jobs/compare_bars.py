@@ -12,26 +12,23 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from pathlib import Path
 
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 from rich.table import Table as Grid
 
 from jobs import cli
+from jobs._vendors import lean_bars
 from lakehouse.clock import system_clock
 from lakehouse.compare import compare_days, compare_with_vendor, differences_in, reach_of
 from lakehouse.errors import SettingsError
 from lakehouse.lake import Lake
 from lakehouse.leases import lease
-from lakehouse.reference.calendar import exchange_zone
 from lakehouse.session import spark_session
 from lakehouse.settings import Settings
 from lakehouse.tables.gold import BAR_DIFFERENCES, BARS
-from lakehouse.tables.silver import INSTRUMENTS
-from lakehouse.vendor import Known, daily_bars, read_lean_lines, vendor_frame
 from streaming.consumed import consumed_batch
-from streaming.rules import bar_rules, read_rules, read_sessions
+from streaming.rules import bar_rules, read_rules
 
 SHOWN = 20
 SILVER, VENDOR = "silver", "vendor"
@@ -91,13 +88,7 @@ def against_vendor(lake: Lake, settings: Settings, first: date, last: date, now:
             "reference.lean_folder: expected the folder of the vendor's files, found null. Nothing was compared. Set "
             "it with --set reference.lean_folder=FOLDER."
         )
-    exchange = settings.reference.exchange
-    instruments = [row.asDict() for row in lake.read(INSTRUMENTS).collect()]
-    known = Known(instruments, read_sessions(lake, exchange), exchange_zone(exchange), now)
-    symbols = sorted(row[0] for row in lake.read(BARS).where("interval = '1d'").select("symbol").distinct().collect())
-    files = [(one, Path(settings.reference.lean_folder) / "daily" / f"{one.lower()}.zip") for one in symbols]
-    bars = [daily_bars(symbol, read_lean_lines(path), known) for symbol, path in files if path.is_file()]
-    yield compare_with_vendor(lake, vendor_frame(lake.spark, bars), first, last)
+    yield compare_with_vendor(lake, lean_bars(lake, settings, settings.reference.lean_folder, now), first, last)
 
 
 COMPARISONS: dict[str, Comparison] = {SILVER: against_silver, VENDOR: against_vendor}

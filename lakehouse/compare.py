@@ -150,10 +150,14 @@ def differences_in(compared: DataFrame, *, against: str, now: datetime) -> DataF
 
 
 def compare_with_vendor(lake: Lake, vendor_bars: DataFrame, first: date, last: date) -> DataFrame:
-    """The closes of our daily bars against a vendor's (rows in the shape of gold.bars), on the days both have.
+    """The closes of our daily bars against a vendor's (rows in the shape of gold.bars), on the days both have."""
+    return compare_closes(built_bars(lake, lake.version(BARS)), vendor_bars, first, last)
 
-    A day only one of them has is no difference: nobody promised that tape and vendor cover the same days.
+
+def compare_closes(ours: DataFrame, theirs: DataFrame, first: date, last: date) -> DataFrame:
+    """The closes of two sources of daily bars, on the days both have.
+
+    A day only one of them has is no difference: nobody promised that they cover the same days.
     """
     of_days = f"interval = '{DAILY}' AND session_date BETWEEN DATE '{first}' AND DATE '{last}'"
-    ours, theirs = (bars.where(of_days) for bars in (built_bars(lake, lake.version(BARS)), vendor_bars))
-    return compared_bars(ours, theirs, ("close",), how="inner")
+    return compared_bars(ours.where(of_days), theirs.where(of_days), ("close",), how="inner")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from lakehouse.files import Files
 from lakehouse.tables import ALL_TABLES, Table
 
 TABLES_AT_ONCE = 4
+UPKEEP = ("OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES")  # commits that leave every row as it is
 _SEEN_WHOLE: set[str] = set()
 
 
@@ -26,10 +28,18 @@ def absolute(root: str) -> str:
 
 @dataclass(frozen=True)
 class Lake:
-    """A session and a warehouse root. Frames go through here to reach a table; nothing else builds a table path."""
+    """A session and a warehouse root. Frames go through here to reach a table; nothing else builds a table path.
+
+    `pins` are versions by full name: such a table is read as of that version where no other is asked for.
+    """
 
     spark: SparkSession
     root: str
+    pins: Mapping[str, int] = field(default_factory=dict, compare=False)
+
+    def pinned(self, versions: Mapping[str, int]) -> Lake:
+        """The same lake, in which some tables are read as of a version."""
+        return replace(self, pins={**self.pins, **versions})
 
     @cached_property
     def files(self) -> Files:
@@ -87,9 +97,10 @@ class Lake:
             _SEEN_WHOLE.add(path)
 
     def read(self, table: Table, *, version: int | None = None) -> DataFrame:
-        """The rows of a table, of its newest version or of the one given."""
+        """The rows of a table, of its newest version, of the one it is pinned to or of the one given."""
         self.require_whole(table)
         reader = self.spark.read.format("delta")
+        version = self.pins.get(table.full_name) if version is None else version
         if version is not None:
             reader = reader.option("versionAsOf", version)
         return reader.load(self.path(table))
@@ -103,6 +114,14 @@ class Lake:
     def version(self, table: Table) -> int:
         """The newest version of a table."""
         return int(self.delta(table).history(1).select("version").collect()[0][0])
+
+    def has_other_rows(self, table: Table, version: int) -> bool:
+        """Whether anything but upkeep was done to a table since a version; where its log no longer says, it was."""
+        since = self.version(table) - version
+        if since <= 0:
+            return since < 0
+        done = [row[0] for row in self.delta(table).history(since).select("operation").collect()]
+        return len(done) < since or any(operation not in UPKEEP for operation in done)
 
     def append(self, table: Table, rows: DataFrame, **options: str) -> None:
         """Append rows, which must have exactly the declared columns; Delta would fill a missing one with NULL."""

@@ -109,6 +109,7 @@ class ReferenceSettings(Section):
     concepts: str = "concepts.yaml"
     sectors: str = "sectors.yaml"
     lean_folder: str | None = None
+    closes_folder: str | None = None
 
 
 class MetricsSettings(Section):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
+from lakehouse.fundamentals.measures import MEASURES
 from lakehouse.lake import Lake
 from lakehouse.tables import ALL_TABLES, Table
 
@@ -20,6 +21,13 @@ class View:
     name: str
     file: str
     fixed: Mapping[str, str]
+
+
+def _known(table: str, of: str, tie: str, *, at: str = "known_from") -> View:
+    """Rows of a table as versions: `of` is what they are versions of, `at` the column that says since when."""
+    as_well = "" if at == "known_from" else f"versions.{at} AS known_from,"
+    fixed = {"rows": f"{{{table}}}", "of": of, "tie": tie, "at": at, "known_from": as_well}
+    return View(f"{table}_known", "known", fixed)
 
 
 # In this order: later views read earlier ones.
@@ -36,15 +44,33 @@ VIEWS = (
         {"actions": "'split', 'dividend'", "ledger": "{silver_priced_actions}"},
     ),
     View("gold_bars_filled", "gold_bars_filled", {}),
+    View("silver_facts_known", "silver_facts_known", {}),
+    _known("silver_filings", "cik, form", "accession"),
+    _known("silver_figures", "cik, name, span, period_end", "known_from"),
+    _known("silver_opinions", "source, symbol, kind, firm, period, measure", "opinion_id"),
+    View("silver_consensus_known", "silver_consensus_known", {}),
+    _known("gold_fundamentals", "instrument_id", "session_date", at="as_of"),
+    View(
+        "gold_bars_with_fundamentals",
+        "gold_bars_with_fundamentals",
+        {"measures": ", ".join(f"known.{one.name}" for one in MEASURES)},
+    ),
+    View("gold_bars_with_filings", "gold_bars_with_filings", {}),
 )
 
 # The starts of silent intervals. Trino's sequence() has at most 10,000 entries, and a session more seconds than that:
 # there blocks of intervals are made first, then the intervals of each.
 LAST = "gaps.gap_end - INTERVAL '0.001' SECOND"
-SPARK = {"each_slot": f"LATERAL VIEW explode(sequence(gaps.bar_end, {LAST}, gaps.length)) AS slot"}
-TRINO = {
+LAST_CLOSE = {"last_close": "LAST_VALUE(bars.close) IGNORE NULLS"}
+SPARK = LAST_CLOSE | {"each_slot": f"LATERAL VIEW explode(sequence(gaps.bar_end, {LAST}, gaps.length)) AS slot"}
+TRINO = LAST_CLOSE | {
     "each_slot": f"CROSS JOIN UNNEST(sequence(gaps.bar_end, {LAST}, gaps.length * 5000)) AS blocks(block) "
     f"CROSS JOIN UNNEST(sequence(block, LEAST({LAST}, block + gaps.length * 4999), gaps.length)) AS numbered(slot)"
+}
+DUCKDB = {
+    "last_close": "LAST_VALUE(bars.close IGNORE NULLS)",
+    "each_slot": "CROSS JOIN LATERAL "
+    f"(SELECT UNNEST(generate_series(gaps.bar_end, {LAST}, gaps.length)) AS slot) AS slots",
 }
 TRINO_NOW = "CAST(current_timestamp AT TIME ZONE 'UTC' AS timestamp(3))"
 
@@ -59,10 +85,23 @@ def view_sql(
     now: str = "current_timestamp",
 ) -> str:  # fmt: skip
     """The SELECT of a view. `names` is what the engine calls tables and earlier views; times are SQL expressions."""
-    text = (FOLDER / f"{view.file}.sql").read_text(encoding="utf-8")
-    body = "\n".join(line for line in text.splitlines() if not line.startswith("--"))
     fixed = {name: value.format(**names) for name, value in view.fixed.items()}
-    return body.format(**names, **engine, **fixed, as_of=as_of, now=now)
+    return _body(view.file).format(**names, **engine, **fixed, as_of=as_of, now=now)
+
+
+def as_known_at_sql(versions: str, instant: str) -> str:
+    """Of versions with `known_from` and `known_to` those that were the newest word then. By the market's clock.
+
+    DuckDB, Spark and Trino read it alike. `versions` names a view such as silver_figures_known, or silver.facts itself;
+    `instant` is an expression of the type its instants have in the engine.
+    """
+    return _body("as_known_at").format(versions=versions, instant=instant)
+
+
+def _body(file: str) -> str:
+    """The text of a file of SQL without the lines that explain it."""
+    text = (FOLDER / f"{file}.sql").read_text(encoding="utf-8")
+    return "\n".join(line for line in text.splitlines() if not line.startswith("--"))
 
 
 def create_views(lake: Lake, *, as_of: date | None = None, now: datetime | None = None) -> list[str]:
@@ -106,6 +145,15 @@ def trino_views(
         if view_name(table) in tables
     }
     return selects | {view.name: view_sql(view, places, TRINO, as_of=as_of, now=now) for view in VIEWS}
+
+
+def duckdb_views(*, as_of: str = "current_date", now: str = "current_timestamp") -> dict[str, str]:
+    """The SELECTs of all views for DuckDB by name, in order, over tables that go by their view names.
+
+    `db.register(view_name(table), DeltaTable(path).to_pyarrow_dataset())` makes such a table of one of the lake's.
+    """
+    names = {view_name(table): view_name(table) for table in ALL_TABLES} | {view.name: view.name for view in VIEWS}
+    return {view.name: view_sql(view, names, DUCKDB, as_of=as_of, now=now) for view in VIEWS}
 
 
 def _without_zone(table: Table, place: str) -> str:

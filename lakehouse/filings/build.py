@@ -116,7 +116,7 @@ def changed_companies(lake: Lake) -> list[int]:
 
 def _documents_held(lake: Lake) -> DataFrame:
     """Of each company with documents of its own: the hashes of all that says something about it, in order."""
-    own = _documents(lake).select("cik", F.substring("content_hash", 1, HASH_DIGITS).alias("hash"))
+    own = documents_of(lake).select("cik", F.substring("content_hash", 1, HASH_DIGITS).alias("hash"))
     listed = lake.read(DATA_SET_FILINGS).select(
         "cik", F.lpad(F.lower(F.hex("content_hash")), HASH_DIGITS, "0").alias("hash")
     )
@@ -124,7 +124,7 @@ def _documents_held(lake: Lake) -> DataFrame:
     return every.groupBy("cik").agg(F.concat_ws(",", F.array_sort(F.collect_set("hash"))).alias("documents"))
 
 
-def _documents(lake: Lake, *kinds: str) -> DataFrame:
+def documents_of(lake: Lake, *kinds: str) -> DataFrame:
     """Documents about single companies, of some kinds or of all."""
     wanted = kinds or (SUBMISSIONS, OLDER_SUBMISSIONS, COMPANY_FACTS)
     stored = lake.read(DOCUMENTS_OF_FILINGS).unionByName(lake.read(DOCUMENTS_OF_FACTS))
@@ -135,18 +135,18 @@ def _build_companies(lake: Lake, ciks: Sequence[int], now: datetime, told: Built
     ours = F.col("cik").isin(list(ciks))
     documents = [row.asDict() for row in _documents_held(lake).where(ours).collect()]
     lists = in_arrow(
-        _bodies(_documents(lake, SUBMISSIONS, OLDER_SUBMISSIONS).where(ours)), read_lists, READ_FILINGS_OUT
+        bodies_of(documents_of(lake, SUBMISSIONS, OLDER_SUBMISSIONS).where(ours)), read_lists, READ_FILINGS_OUT
     )
     unread = F.expr(f"NOT contains(coalesce(documents, ''), substring(content_hash, 1, {HASH_DIGITS}))")
     before = lake.read(COMPANIES).select("cik", "documents")
-    new = _documents(lake, COMPANY_FACTS).where(ours).join(before, "cik", "left").where(unread)
-    facts = in_arrow(_bodies(new), read_facts, READ_FACTS_OUT)
+    new = documents_of(lake, COMPANY_FACTS).where(ours).join(before, "cik", "left").where(unread)
+    facts = in_arrow(bodies_of(new), read_facts, READ_FACTS_OUT)
     lists, facts = lists.persist(), facts.persist()
     try:
         stated = lake.read(DATA_SET_FILINGS).where(ours)
-        _replace(lake, FILINGS, ciks, _filings(lists, stated))
+        _replace(lake, FILINGS, ciks, filings_from(lists, stated))
         filings = lake.read(FILINGS).where(ours)
-        _replace(lake, FACTS, ciks, _facts(facts, lake.read(FACTS).where(ours), filings))
+        _replace(lake, FACTS, ciks, facts_from(facts, lake.read(FACTS).where(ours), filings))
         refused = _refusals(lists.unionByName(facts, allowMissingColumns=True))
     finally:
         lists.unpersist()
@@ -162,11 +162,12 @@ def _build_companies(lake: Lake, ciks: Sequence[int], now: datetime, told: Built
     told.refused += sum(map(len, refused.values()))
 
 
-def _bodies(documents: DataFrame) -> DataFrame:
+def bodies_of(documents: DataFrame) -> DataFrame:
+    """What is read of documents, spread over tasks."""
     return documents.select("cik", "fetched_at", "body").repartition(TASKS)
 
 
-def _filings(lists: DataFrame, stated: DataFrame) -> DataFrame:
+def filings_from(lists: DataFrame, stated: DataFrame) -> DataFrame:
     """Filings with the instants that evidence settles, a company at a time."""
     columns = [
         F.col(name) if name in stated.columns else F.lit(None).cast(FILINGS.schema[name].dataType).alias(name)
@@ -178,7 +179,7 @@ def _filings(lists: DataFrame, stated: DataFrame) -> DataFrame:
     return groups_in_arrow(every, ["cik"], settled_filings, schema)
 
 
-def _facts(read: DataFrame, stored: DataFrame, filings: DataFrame) -> DataFrame:
+def facts_from(read: DataFrame, stored: DataFrame, filings: DataFrame) -> DataFrame:
     """Every version of every fact: what was read now, and what silver holds already."""
     every = _rows(read, READ_FACTS).unionByName(stored.select(*READ_FACTS.names))
     return pairs_in_arrow(every, filings.select(*FILINGS_SHAPE.names), ["cik"], fact_versions, FACTS.schema)
@@ -197,7 +198,7 @@ def _refusals(read: DataFrame) -> dict[int, list[str]]:
 
 def _about(lake: Lake, ours: Column) -> dict[int, Company]:
     """What the newest list of each company says about it."""
-    pages = _documents(lake, SUBMISSIONS).where(ours).select("cik", "fetched_at", "content_hash", "body")
+    pages = documents_of(lake, SUBMISSIONS).where(ours).select("cik", "fetched_at", "content_hash", "body")
     newest = pages.groupBy("cik").agg(F.max_by("body", F.struct("fetched_at", "content_hash")).alias("body"))
     found = {}
     for row in newest.collect():

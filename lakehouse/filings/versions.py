@@ -7,7 +7,6 @@ later counts, then the higher content hash. Rows of silver.facts may be put in a
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -21,7 +20,6 @@ VERSION_KEY = (*FACT_KEY, "accession")
 BY_AGE = (
     "fetched_at", "content_hash", "filed_date", "value", "form", "fiscal_year", "fiscal_period", "origin"
 )  # fmt: skip
-AS_KNOWN_AT = Path(__file__).parents[1] / "sql" / "silver_facts_as_known_at.sql"
 
 
 def versions_of(facts: pa.Table, filings: pa.Table) -> pa.Table:
@@ -51,16 +49,9 @@ def with_known(facts: pa.Table, filings: pa.Table) -> pa.Table:
 
 
 def as_known_at(facts: pa.Table, instant: datetime) -> pa.Table:
-    """Of each fact the newest version known at an instant, found from `known_from` alone. Shape: FACTS, by fact.
+    """Of each fact the newest version the market knew at an instant, from `known_from` alone. Shape: FACTS, by fact.
 
     Of versions that became known at one instant the one with the higher accession counts.
     """
     known = facts.filter(pc.less_equal(facts["known_from"], pa.scalar(instant, INSTANT)))
     return last_of_each(known, FACT_KEY, ("known_from", "accession"))
-
-
-def as_known_at_sql(facts: str, instant: str) -> str:
-    """The same question in SQL that DuckDB, Spark and Trino read alike. `facts` names the table, `instant` is an
-    expression of the type its timestamps have in the engine.
-    """
-    return AS_KNOWN_AT.read_text(encoding="utf-8").format(silver_facts=facts, instant=instant)

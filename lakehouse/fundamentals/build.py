@@ -12,8 +12,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
-from typing import Any
+from datetime import UTC, date, datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,11 +21,12 @@ from pyspark.sql import functions as F
 
 from lakehouse.fundamentals.concepts import ConceptsFile
 from lakehouse.fundamentals.inputs import inputs_of
+from lakehouse.fundamentals.late_splits import Split, timeline_as_known
 from lakehouse.fundamentals.opinion_measures import Opinions
 from lakehouse.fundamentals.per_share import SPLITS_SCHEMA, splits_of
 from lakehouse.fundamentals.sessions import CLOSES_SCHEMA, FUNDAMENTALS_SCHEMA, Company, fundamentals_of
 from lakehouse.fundamentals.stored_opinions import COLUMNS, opinions_of
-from lakehouse.fundamentals.timeline import TIMELINE_SCHEMA, timeline_of
+from lakehouse.fundamentals.timeline import TIMELINE_SCHEMA
 from lakehouse.lake import Lake
 from lakehouse.tables import Table
 from lakehouse.tables.filings import COMPANIES, FACTS
@@ -46,7 +46,6 @@ ROWS = pa.schema(
         for name in FUNDAMENTALS.column_names
     ]
 )
-Split = tuple[date, float, Any]
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ def build(lake: Lake, concepts: ConceptsFile, exchange: str, *, first: date | No
     made = {row[0]: row[1] for row in lake.read(FUNDAMENTALS).select("instrument_id", "basis").distinct().collect()}
     whole = [one for one in instruments if made.get(one.instrument_id) != bases[one.cik]]
     others = [one for one in instruments if made.get(one.instrument_id) == bases[one.cik]]
-    closes = _closes(lake, exchange)
+    closes = daily_closes(lake, exchange)
     _replace_sessions(lake, whole, bases, closes, "TRUE")
     if first:
         _replace_sessions(lake, others, bases, closes, f"session_date >= DATE '{first}'")
@@ -106,7 +105,7 @@ def read_instruments(lake: Lake) -> list[Instrument]:
     splits: dict[str, list[Split]] = {}
     rows = lake.read(CORPORATE_ACTIONS).where("action = 'split'")
     for row in rows.select("instrument_id", "effective_date", "ratio", "known_from").collect():
-        splits.setdefault(row[0], []).append((row[1], float(row[2]), row[3]))
+        splits.setdefault(row[0], []).append((row[1], float(row[2]), row[3].astimezone(UTC)))
     opinions = _opinions_by_instrument(lake)
     nothing = pa.table({name: pa.nulls(0) for name in COLUMNS})
     listed = lake.read(INSTRUMENTS).where("cik IS NOT NULL").select("instrument_id", "cik", "currency").distinct()
@@ -142,32 +141,43 @@ def _bases(lake: Lake, instruments: Sequence[Instrument], concepts: ConceptsFile
     given = hashlib.sha256(concepts.model_dump_json().encode()).hexdigest()
     found = {}
     for cik in {one.cik for one in instruments}:
-        splits = [(str(day), ratio) for day, ratio in _splits_of(instruments, cik)]
+        splits = [(str(day), ratio, str(known)) for day, ratio, known in splits_of_company(instruments, cik)]
         found[cik] = hashlib.sha256(json.dumps([documents[cik], splits, given]).encode()).hexdigest()[:16]
     return found
 
 
-def _splits_of(instruments: Iterable[Instrument], cik: int) -> list[tuple[date, float]]:
-    """The splits of a company's shares; listings of one company split together."""
-    return sorted({(day, ratio) for one in instruments if one.cik == cik for day, ratio, _ in one.splits})
+def splits_of_company(instruments: Iterable[Instrument], cik: int) -> list[Split]:
+    """The splits of a company's shares, since they were first known; listings of one company split together."""
+    first: dict[tuple[date, float], datetime] = {}
+    for one in instruments:
+        for day, ratio, known in one.splits if one.cik == cik else ():
+            first[day, ratio] = min(known, first.get((day, ratio), known))
+    return sorted((*effect, known) for effect, known in first.items())
 
 
 def _build_figures(
     lake: Lake, concepts: ConceptsFile, instruments: Sequence[Instrument], bases: Mapping[int, str]
 ) -> None:  # fmt: skip
     """Every answer about every concept, a company at a time."""
-    tags = sorted({tag for concept in concepts.concepts.values() for way in concept.ways for tag in way})
     facts = lake.read(FACTS).where(F.col("cik").isin(list(bases)))
-    splits = {cik: _splits_of(instruments, cik) for cik in bases}
+    splits = {cik: splits_of_company(instruments, cik) for cik in bases}
 
     def derived(group: pa.Table) -> pa.Table:
         cik = group["cik"][0].as_py()
-        rows = timeline_of(group.filter(pc.field("concept").isin(tags)), concepts, splits[cik])
-        rows = rows.append_column("basis", pa.repeat(pa.scalar(bases[cik]), rows.num_rows))
-        return rows.select([*TIMELINE_SCHEMA.names, "basis"])
+        return figures_of_company(group, concepts, splits[cik], bases[cik])
 
     figures = groups_in_arrow(facts.select(*FACT_COLUMNS), ["cik"], derived, FIGURES.schema)
     _replace(lake, FIGURES, figures, f"cik IN ({', '.join(map(str, bases))})")
+
+
+def figures_of_company(
+    facts: pa.Table, concepts: ConceptsFile, splits: Iterable[Split], basis: str
+) -> pa.Table:  # fmt: skip
+    """Rows of silver.figures of one company, from its rows of silver.facts in any order."""
+    tags = sorted({tag for concept in concepts.concepts.values() for way in concept.ways for tag in way})
+    rows = timeline_as_known(facts.filter(pc.field("concept").isin(tags)), concepts, splits)
+    rows = rows.append_column("basis", pa.repeat(pa.scalar(basis), rows.num_rows))
+    return rows.select([*TIMELINE_SCHEMA.names, "basis"])
 
 
 def _replace_sessions(
@@ -194,21 +204,26 @@ def _measured(
         if not rows.num_rows:
             return ROWS.empty_table()
         one = by_id[rows["instrument_id"][0].as_py()]
-        found = fundamentals_of(
-            inputs_of(timeline.select(TIMELINE_SCHEMA.names).cast(TIMELINE_SCHEMA)),
-            rows.select(CLOSES_SCHEMA.names).cast(CLOSES_SCHEMA), one.company(),
-        )  # fmt: skip
-        symbols = rows.sort_by("as_of")["symbol"]
-        same = {"instrument_id": one.instrument_id, "cik": one.cik, "basis": basis_of[one.instrument_id]}
-        columns = {name: found[name] for name in found.column_names} | {"symbol": symbols}
-        columns |= {name: pa.repeat(pa.scalar(value), found.num_rows) for name, value in same.items()}
-        return pa.Table.from_arrays([columns[name] for name in ROWS.names], schema=ROWS)
+        return rows_of_instrument(timeline, rows, one, basis_of[one.instrument_id])
 
     wanted = closes.where(F.col("instrument_id").isin(list(by_id)))
     return pairs_in_arrow(figures, wanted, ["instrument_id"], measured, FUNDAMENTALS.schema)
 
 
-def _closes(lake: Lake, exchange: str) -> DataFrame:
+def rows_of_instrument(figures: pa.Table, closes: pa.Table, one: Instrument, basis: str) -> pa.Table:
+    """Rows of gold.fundamentals of one instrument, from its figures and closes in any order."""
+    found = fundamentals_of(
+        inputs_of(figures.select(TIMELINE_SCHEMA.names).cast(TIMELINE_SCHEMA)),
+        closes.select(CLOSES_SCHEMA.names).cast(CLOSES_SCHEMA), one.company(),
+    )  # fmt: skip
+    symbols = closes.sort_by("as_of")["symbol"]
+    same = {"instrument_id": one.instrument_id, "cik": one.cik, "basis": basis}
+    columns = {name: found[name] for name in found.column_names} | {"symbol": symbols}
+    columns |= {name: pa.repeat(pa.scalar(value), found.num_rows) for name, value in same.items()}
+    return pa.Table.from_arrays([columns[name] for name in ROWS.names], schema=ROWS)
+
+
+def daily_closes(lake: Lake, exchange: str) -> DataFrame:
     """Daily closes as traded, known when the regular session closed."""
     closing = lake.read(SESSIONS).where((F.col("exchange") == exchange) & (F.col("session") == "regular"))
     bars = lake.read(BARS).where("interval = '1d' AND close IS NOT NULL")

@@ -46,14 +46,15 @@ def _single(rows: pa.Table, kind: str, wanted: str) -> Observations:
 
 
 def _daily(rows: pa.Table, kind: str, wanted: Iterable[str], fold: Fold) -> Observations:
-    """The parts of a day as one value, which is known once the day is over and its last part is known."""
+    """The parts of a day as one value, known once the day is over; each part that comes later makes another version."""
     parts: dict[int, list[tuple[int, float]]] = {}
     for day, known_us, measure, value in _values(rows, kind):
         if measure in wanted:
-            parts.setdefault(day, []).append((known_us, value))
+            parts.setdefault(day, []).append((max((day + 1) * DAY_US, known_us), value))
     found = {
-        (day, max((day + 1) * DAY_US, *(known for known, _ in one))): fold([value for _, value in sorted(one)])
+        (day, instant): fold([value for known, value in sorted(one) if known <= instant])
         for day, one in parts.items()
+        for instant in {known for known, _ in one}
     }
     return _observations(found, list(found.values()))
 

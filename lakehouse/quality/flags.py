@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,8 +21,9 @@ from lakehouse.tables.gold import BARS
 from lakehouse.tables.silver import COLLECTED_ACTIONS, INSTRUMENTS
 from lakehouse.workers import pairs_in_arrow
 
-BALANCE, CLOSES = "balance_sheet_balances", "closes_equal_vendor"
+BALANCE = "balance_sheet_balances"
 ACTIONS, FILERS = "collected_actions_agree", "filers_are_undisputed"
+CENT = "0.01BD"  # vendors round, and not all alike
 FINDINGS = {
     VALUES_DIFFER: ("data_sets_say_the_same", "the Data Sets give the same value"),
     ONLY_COMPANYFACTS: ("data_sets_have_it_too", "what companyfacts has of a filing, the Data Sets have too"),
@@ -126,14 +128,30 @@ def flag_filers(lake: Lake) -> Iterator[Verdict]:
     yield _flag(INSTRUMENTS, version, FILERS, "cik", says, off.count(), f"{named.count():,} instruments", told)
 
 
-def flag_closes(lake: Lake, compared: DataFrame) -> Iterator[Verdict]:
-    """Daily bars of ours whose close is not a vendor's, from what `compare_with_vendor` found."""
-    off = compared.where("size(differing) > 0")
-    told = off.orderBy("session_date", "instrument_id").selectExpr(
-        "concat(instrument_id, ' on ', session_date, ' ', differing[0].ours, ' against ', differing[0].theirs)"
-    )
-    says = "daily closes are those of the vendor, on days both have"
-    yield _flag(BARS, lake.version(BARS), CLOSES, "close", says, off.count(), f"{compared.count():,} days", told)
+@dataclass(frozen=True)
+class Closes:
+    """Daily closes of two sources side by side, as `compare_closes` finds them, and what their flag is called."""
+
+    name: str
+    says: str
+    compared: DataFrame
+
+
+def flag_closes(pair: Closes, version: int, scope: str) -> Iterator[Verdict]:
+    """Days on which two sources of daily closes are more than a cent apart, or only one of them has a price."""
+    days = pair.compared.persist()
+    try:
+        one = "differing[0]"
+        apart = f"abs(CAST({one}.ours AS decimal(28,6)) - CAST({one}.theirs AS decimal(28,6)))"
+        off = days.where(f"size(differing) > 0 AND coalesce({apart} > {CENT}, true)")
+        told = off.orderBy("session_date", "instrument_id").selectExpr(
+            f"concat(instrument_id, ' on ', session_date, ' ', coalesce({one}.ours, 'nothing'), ' against ', "
+            f"coalesce({one}.theirs, 'nothing'))"
+        )
+        found = _flag(BARS, version, pair.name, "close", pair.says, off.count(), f"{days.count():,} days", told)
+        yield replace(found, scope=scope)
+    finally:
+        days.unpersist()
 
 
 def _flag(

@@ -56,6 +56,12 @@ def gate(table: Table) -> Column:
     return F.coalesce(F.expr(every), F.lit(False))
 
 
+def broken(table: Table) -> Column:
+    """The rules that are not TRUE of a row, with their columns, as text; empty where it may enter the table."""
+    names = (F.when(~rule.holds, F.lit(f"{rule.name} ({', '.join(rule.columns)})")) for rule in rules_of(table))
+    return F.concat_ws("; ", *names)
+
+
 def _check(table: Table, name: str, sql: str) -> Rule:
     """A declared check. Spark holds NaN to be larger than any number and equal to itself, so NaN is refused here."""
     words = set(re.findall(r"\w+", TEXT.sub("", sql)))

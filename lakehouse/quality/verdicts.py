@@ -77,22 +77,39 @@ def require_held(verdicts: Sequence[Verdict]) -> None:
     )
 
 
-def require_quality(lake: Lake, tables: Iterable[Table]) -> None:
-    """Refuse tables whose newest judgement did not hold, or that were never judged."""
-    wanted = [table.full_name for table in tables]
-    verdicts = newest_verdicts(lake, wanted)
-    unjudged = sorted(set(wanted) - {one.table for one in verdicts})
+def require_quality(lake: Lake, tables: Iterable[Table]) -> dict[str, int]:
+    """Refuse tables unless their rows, as they are now, were judged whole and held. Which version of each that was.
+
+    A judgement counts for the version it was of. Read those versions (`Lake.pinned`): by then there may be a newer one.
+    """
+    wanted = list(tables)
+    unjudged = not_judged(lake, wanted)
     if unjudged:
+        told = "; ".join(f"{name} {why}" for name, why in unjudged.items())
         raise QualityError(
-            f"{', '.join(unjudged)}: expected a judgement in {QUALITY_RESULTS.full_name}, found none. Nothing was read "
-            f"or written. Run `tickhouse check-quality {' '.join(unjudged)}`."
+            f"{', '.join(unjudged)}: expected a judgement of the rows that are there in {QUALITY_RESULTS.full_name}: "
+            f"{told}. Nothing was read or written. Run `tickhouse check-quality {' '.join(unjudged)}`."
         )
+    verdicts = newest_verdicts(lake, [table.full_name for table in wanted])
     require_held(verdicts)
+    return {one.table: one.version for one in verdicts}
+
+
+def not_judged(lake: Lake, tables: Iterable[Table]) -> dict[str, str]:
+    """Tables whose rows, as they are now, nobody has judged, and what is there instead."""
+    by_name = {table.full_name: table for table in tables}
+    versions = {one.table: one.version for one in newest_verdicts(lake, list(by_name))}
+    found = dict.fromkeys(sorted(set(by_name) - set(versions)), "was never judged whole")
+    for name, version in sorted(versions.items()):
+        if lake.has_other_rows(by_name[name], version):
+            found[name] = f"was judged at version {version}, and version {lake.version(by_name[name])} has other rows"
+    return found
 
 
 def newest_verdicts(lake: Lake, tables: Sequence[str]) -> list[Verdict]:
-    """What the newest run that judged it found of each table."""
-    results = lake.read(QUALITY_RESULTS).where(F.col("table_name").isin(list(tables)))
+    """What the newest run that judged the whole of it found of each table. Flags are no judgement."""
+    of_these = F.col("table_name").isin(list(tables)) & (F.col("scope") == WHOLE) & (F.col("severity") == BLOCK)
+    results = lake.read(QUALITY_RESULTS).where(of_these)
     newest = results.groupBy("table_name").agg(F.max_by("run_id", F.struct("ran_at", "run_id")).alias("run_id"))
     rows = results.join(newest, on=["table_name", "run_id"], how="left_semi").collect()
     found = (

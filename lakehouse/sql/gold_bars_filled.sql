@@ -6,7 +6,7 @@ WITH exchanges AS (
 known AS (
     SELECT bars.instrument_id, bars.interval, bars.bar_start, bars.bar_end, bars.session_date, bars.session, bars.symbol,
            bars.open, bars.high, bars.low, bars.close, bars.volume, bars.vwap, bars.trades, bars.source,
-           LAST_VALUE(bars.close) IGNORE NULLS OVER (
+           {last_close} OVER (
                PARTITION BY bars.instrument_id, bars.interval, bars.session_date, bars.session ORDER BY bars.bar_start
                ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS carried,
            LEAD(bars.bar_start) OVER (

@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 from lakehouse.arrow_frames import frame_of
 from lakehouse.errors import LeaseError
 from lakehouse.lake import Lake
+from lakehouse.quality.rules import broken, gate
 from lakehouse.tables import Table
 from lakehouse.tables.bronze import REFUSED_DOCUMENTS
 from streaming.collectors.documents import STATE, TABLE_OF, Document, known_from, rows_of, tables_of
@@ -70,11 +71,29 @@ def refine(lake: Lake, documents: Table, into: Table, read: Reader) -> Read:
     newest_us: int | None = lake.read(into).agg(F.unix_micros(F.max(REVISED))).collect()[0][0]
     for portion in _portions(lake, documents, newest_us):
         found = read(portion)
-        merge_latest(lake, into, found.rows)
-        told.left_out += found.left_out
+        kept, refused = gated(lake, into, found.rows)
+        merge_latest(lake, into, kept)
+        told.left_out += found.left_out + refused
         told.warnings += found.warnings
         told.unfinished += found.unfinished
     return told
+
+
+def gated(lake: Lake, table: Table, rows: pa.Table) -> tuple[pa.Table, list[str]]:
+    """The rows that may enter a table, and of each other one its key and the rules it breaks.
+
+    One such row would else end the whole merge, in this run and every later one.
+    """
+    if not rows.num_rows:
+        return rows, []
+    frame = frame_of(lake.spark, rows, table.schema).where(~gate(table))
+    refused = frame.select(*table.key, broken(table).alias("rules")).collect()
+    if not refused:
+        return rows, []
+    lost = {tuple(row[:-1]) for row in refused}
+    keys = zip(*(rows[name].to_pylist() for name in table.key), strict=True)
+    kept = rows.filter(pa.array([key not in lost for key in keys], pa.bool_()))
+    return kept, [f"{', '.join(map(str, row[:-1]))}: breaks {row['rules']}" for row in refused]
 
 
 def merge_latest(lake: Lake, table: Table, rows: pa.Table) -> None:

@@ -13,9 +13,9 @@ from datetime import date
 from typing import Any
 from urllib.parse import quote
 
+from lakehouse.filings import documents as listed
 from lakehouse.filings.documents import (
     COMPANY_FACTS,
-    COMPANY_TICKERS,
     DATA_SET,
     FILING_DOCUMENT,
     OLDER_SUBMISSIONS,
@@ -26,7 +26,7 @@ from streaming.collectors.request import Request
 from streaming.collectors.windows import quarters, weekdays
 
 SOURCE = "sec"
-DAILY_INDEX = "daily_index"
+DAILY_INDEX, COMPANY_TICKERS = "daily_index", listed.COMPANY_TICKERS
 
 
 @dataclass(frozen=True)

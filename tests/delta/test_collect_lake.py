@@ -250,3 +250,19 @@ def test_what_was_stored_and_not_yet_read_is_read_by_the_next_run(lake: Lake, mo
 
     assert lake.read(OPINIONS).count() == 3 * 5 + 2
     assert set(calls) == {1}
+
+
+def test_an_article_that_breaks_a_rule_of_its_table_is_told_of_and_stops_no_other(lake: Lake) -> None:
+    LakeStore(lake).append(NEWS_DAYS[0])
+
+    def too_good(documents: pa.Table) -> Read:
+        read = read_news(documents)
+        sentiment = pa.array([1.0 + row for row in range(read.rows.num_rows)])
+        read.rows = read.rows.set_column(read.rows.column_names.index("sentiment"), "sentiment", sentiment)
+        return read
+
+    told = refine(lake, DOCUMENTS_OF_NEWS, NEWS, too_good)
+
+    assert [row["sentiment"] for row in lake.read(NEWS).collect()] == [1.0]
+    assert len(told.left_out) == 1
+    assert told.left_out[0].endswith("AAPL: breaks sentiment_is_in_range (sentiment)")

@@ -17,10 +17,11 @@ from lakehouse.filings.build import build, changed_companies
 from lakehouse.filings.companyfacts import facts_of
 from lakehouse.filings.datasets import data_set_of, filings_of_data_set
 from lakehouse.filings.submissions import filings_of
-from lakehouse.filings.versions import as_known_at, as_known_at_sql, versions_of
+from lakehouse.filings.versions import as_known_at, versions_of
 from lakehouse.lake import Lake
 from lakehouse.tables import Table
 from lakehouse.tables.filings import COMPANIES, DATA_SET_FILINGS, DATA_SET_VALUES, FACTS, FILINGS
+from lakehouse.views import as_known_at_sql
 from tests.faults.pipeline import Crash
 from tests.sec_documents import CIKS, EPS, NOW, Row, a_document, documents_in, facts_in, land
 

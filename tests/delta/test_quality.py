@@ -22,9 +22,9 @@ from jobs import _quality, build_fundamentals, check_quality
 from lakehouse.errors import QualityError
 from lakehouse.lake import Lake
 from lakehouse.quality.days import Days
-from lakehouse.quality.flags import balance_sheets, flag_balances, flag_closes, flag_data_sets
+from lakehouse.quality.flags import Closes, balance_sheets, flag_balances, flag_closes, flag_data_sets
 from lakehouse.quality.judge import judge
-from lakehouse.quality.verdicts import Run, Verdict, require_quality, store
+from lakehouse.quality.verdicts import Run, Verdict, require_held, require_quality, store
 from lakehouse.settings import Settings
 from lakehouse.tables import Column, Layer, Table
 from lakehouse.tables.filings import DATA_SET_VALUES, FACTS
@@ -108,14 +108,68 @@ def test_a_whole_table_holds_and_one_that_nobody_judged_is_refused(lake: Lake, s
     written(lake, SOUND)
     run = Run("r1", NOW)
 
-    with pytest.raises(QualityError, match=r"silver.prices: expected a judgement .* `tickhouse check-quality"):
+    with pytest.raises(
+        QualityError, match=r"silver.prices: expected a judgement (.|\n)*never judged(.|\n)* `tickhouse check-quality"
+    ):
         require_quality(lake, [PRICES])
     verdicts = judge(lake, [PRICES], run, settings.paths.data_docs)
     store(lake, run, verdicts)
 
     assert broken(verdicts) == {}
     assert {one.expectation: one.unexpected for one in verdicts if one.unexpected is not None} == COMPLETE
-    require_quality(lake, [PRICES])
+    assert require_quality(lake, [PRICES]) == {"silver.prices": 0}
+
+
+def a_verdict(lake: Lake, table: Table, *, success: bool = True, scope: str = "whole") -> Verdict:
+    """What somebody found who judged a table as it is now."""
+    return Verdict(table.full_name, lake.version(table), scope, "is_given", "id", "it is given", success, 0, "0 rows")
+
+
+@pytest.mark.itest
+def test_a_judgement_counts_for_the_rows_it_was_of(lake: Lake) -> None:
+    written(lake, SOUND)
+    store(lake, Run("r1", NOW), [a_verdict(lake, PRICES)])
+    lake.delta(PRICES).optimize().executeCompaction()
+    lake.spark.sql(f"ALTER TABLE delta.`{lake.path(PRICES)}` SET TBLPROPERTIES ('delta.checkpointInterval' = '7')")
+    assert lake.version(PRICES) > 0
+    assert require_quality(lake, [PRICES]) == {"silver.prices": 0}
+
+    lake.append(PRICES, lake.read(PRICES))
+    store(lake, Run("r2", NOW.replace(hour=13)), [a_verdict(lake, PRICES, scope="2026-03-01 to 2026-03-01")])
+
+    judged_before = r"silver.prices was judged at version 0, and version \d has other rows. Nothing was read or written"
+    with pytest.raises(QualityError, match=judged_before):
+        require_quality(lake, [PRICES])
+    assert lake.pinned({"silver.prices": 0}).read(PRICES).count() * 2 == lake.read(PRICES).count() == 8
+    store(lake, Run("r3", NOW.replace(hour=14)), [a_verdict(lake, PRICES)])
+    assert require_quality(lake, [PRICES]) == {"silver.prices": lake.version(PRICES)}
+
+
+@pytest.mark.itest
+def test_a_job_reads_what_was_judged_judges_what_was_not_and_builds_on_nothing_that_does_not_hold(
+    lake: Lake, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(lake, SOUND)
+    asked: list[Sequence[Table]] = []
+    holds = [True]
+
+    def judge_now(_: Lake, __: Settings, tables: Sequence[Table]) -> None:
+        asked.append(tables)
+        found = [a_verdict(lake, one, success=holds[-1]) for one in tables]
+        store(lake, Run(f"r{len(asked)}", NOW.replace(hour=len(asked))), found)
+
+    monkeypatch.setattr(_quality, "judge_and_store", judge_now)
+
+    first, again = (_quality.judged(lake, settings, [PRICES]) for _ in range(2))
+    lake.append(PRICES, lake.read(PRICES))
+    second = _quality.judged(lake, settings, [PRICES])
+    lake.append(PRICES, lake.read(PRICES))
+    holds.append(False)
+    with pytest.raises(QualityError, match="silver.prices: 1 expectations do not hold"):
+        _quality.judged(lake, settings, [PRICES])
+
+    assert asked == [[PRICES]] * 3
+    assert [one.read(PRICES).count() for one in (first, again, second, lake)] == [4, 4, 8, 16]
 
 
 @pytest.mark.itest
@@ -182,7 +236,8 @@ def test_what_sources_say_differently_is_flagged_and_refuses_nothing(lake: Lake)
     )
     agreeing = compared.withColumn("differing", F.expr("filter(differing, one -> false)"))
 
-    flags = [*flag_balances(lake), *flag_data_sets(lake), *flag_closes(lake, compared.unionByName(agreeing))]
+    both = Closes("closes_equal_vendor", "they are equal", compared.unionByName(agreeing))
+    flags = [*flag_balances(lake), *flag_data_sets(lake), *flag_closes(both, 3, "whole")]
     store(lake, Run("r1", NOW), flags)
 
     assert [(one.expectation, one.unexpected, one.blocks) for one in flags] == [
@@ -195,7 +250,9 @@ def test_what_sources_say_differently_is_flagged_and_refuses_nothing(lake: Lake)
     assert "off by 2,000,000,000 USD" in flags[0].observed
     assert "0000000001-26-000001 us-gaap:Assets 2025-12-31" in flags[1].observed
     assert flags[4].observed == "1 of 2 days disagree: I-X on 2026-03-02 1.5 against 2.5"
-    require_quality(lake, [FIGURES, FACTS])
+    require_held(flags)
+    with pytest.raises(QualityError, match="silver.facts was never judged whole"):
+        require_quality(lake, [FIGURES, FACTS])
 
 
 @contextmanager

@@ -14,8 +14,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 from lakehouse.arrow_frames import frame_of
+from lakehouse.as_known import as_known_at
 from lakehouse.filings.build import build
-from lakehouse.filings.versions import as_known_at_sql
 from lakehouse.fundamentals.concepts import load_concepts
 from lakehouse.fundamentals.timeline import timeline_of
 from lakehouse.lake import Lake
@@ -23,12 +23,13 @@ from lakehouse.reference.load import reference_frame
 from lakehouse.settings import CONF
 from lakehouse.tables import Table
 from lakehouse.tables.filings import FACTS, FILINGS
-from lakehouse.tables.fundamentals import FIGURES
+from lakehouse.tables.fundamentals import FIGURES, FUNDAMENTALS
 from lakehouse.tables.gold import BARS
-from lakehouse.tables.silver import CORPORATE_ACTIONS, INSTRUMENTS, SESSIONS, TRADES
-from lakehouse.views import TRINO_NOW, VIEWS, create_views, trino_views, view_name
+from lakehouse.tables.silver import CORPORATE_ACTIONS, INSTRUMENTS, OPINIONS, SESSIONS, TRADES
+from lakehouse.views import TRINO_NOW, VIEWS, as_known_at_sql, create_views, trino_views, view_name
 from tests.faults.oracle import differences
 from tests.gold_rows import GOLD, as_spark_reads, gold_lake
+from tests.known_rows import TRADED, known_rows, listed
 from tests.sec_documents import CIKS, EPS, NOW, documents_in, facts_in, land
 from tests.trino_server import Trino, trino_server
 from tests.view_rows import (
@@ -45,7 +46,8 @@ from tests.view_rows import (
 )
 
 pytestmark = [pytest.mark.itest, pytest.mark.timeout(600)]
-READ_BY_VIEWS = (TRADES, BARS, SESSIONS, INSTRUMENTS, CORPORATE_ACTIONS)
+MARKET = (TRADES, BARS, SESSIONS, INSTRUMENTS, CORPORATE_ACTIONS)
+READ_BY_VIEWS = (*MARKET, FACTS, FILINGS, FIGURES, OPINIONS, FUNDAMENTALS)
 AS_OF, CLOCK = date(2014, 6, 9), datetime(2015, 12, 28, 15, tzinfo=UTC)
 
 
@@ -77,7 +79,10 @@ def gold(trino: Trino, spark: SparkSession, empty_lake: Path) -> Lake:
 @pytest.fixture(scope="module")
 def market(trino: Trino, spark: SparkSession, empty_lake: Path) -> Lake:
     """An empty lake that Trino sees."""
-    return Lake(spark, str(shutil.copytree(empty_lake, trino.root / "market")))
+    lake = Lake(spark, str(shutil.copytree(empty_lake, trino.root / "market")))
+    for table in READ_BY_VIEWS:
+        register(trino, lake, table)
+    return lake
 
 
 @pytest.fixture(scope="module")
@@ -88,8 +93,6 @@ def filed(trino: Trino, market: Lake, shared_data: Path) -> Lake:
     figures = timeline_of(facts_in(market), load_concepts(CONF / "concepts.yaml"), [])
     figures = figures.append_column("basis", pa.repeat(pa.scalar("test"), figures.num_rows))
     market.append(FIGURES, frame_of(market.spark, figures.select(list(FIGURES.column_names)), FIGURES.schema))
-    for table in (FACTS, FILINGS, FIGURES):
-        register(trino, market, table)
     return market
 
 
@@ -142,8 +145,8 @@ def test_earnings_of_apple_are_known_as_they_were_filed_in_trino_too(trino: Trin
 
 @pytest.fixture(scope="module")
 def views(trino: Trino, market: Lake) -> Lake:
-    """Prints with cancels and corrections, bars with holes, one of them of 12,598 seconds, and a split; in both engines
-    all views over them.
+    """Prints with cancels and corrections, bars with holes, one of them of 12,598 seconds, a split, filings and what
+    follows from them; in both engines all views over them.
     """
     day, last = utc("24T14:30"), utc("24T17:59")
     minutes = [bar(utc(at), 1, price) for at, price in (("24T17:50", None), ("24T17:55", 10.0), ("24T17:58", 11.0))]
@@ -154,14 +157,15 @@ def views(trino: Trino, market: Lake) -> Lake:
     others = [bar(utc("24T16:30"), 60, 10.0, interval="1h"), bar(day, 210, 11.0, interval="1d")]
     rows = {
         "silver.trades": [within(story, row) for story, (told, _) in STORIES.items() for row in told],
-        "gold.bars": [*minutes, *seconds, *others, *bars_around_the_split()],
+        "gold.bars": [*minutes, *seconds, *others, *bars_around_the_split(), *TRADED],
         "silver.sessions": around_christmas(),
-        "silver.instruments": [listing(), apples_listing()],
+        "silver.instruments": [listing(), apples_listing(), listed()],
         "silver.corporate_actions": [*apples_split(), a_dividend_without_a_factor()],
     }
-    for table in READ_BY_VIEWS:
+    for table in MARKET:
         market.append(table, reference_frame(market.spark, table, rows[table.full_name]))
-        register(trino, market, table)
+    for table, known in known_rows():
+        market.append(table, reference_frame(market.spark, table, known))
     create_views(market, as_of=AS_OF, now=CLOCK)
     tables = {view_name(table): f"delta.market.{view_name(table)}" for table in READ_BY_VIEWS}
     times = {"as_of": f"DATE '{AS_OF}'", "now": f"TIMESTAMP '{CLOCK:%Y-%m-%d %H:%M:%S}'"}
@@ -179,6 +183,26 @@ def test_a_view_gives_the_rows_in_trino_that_it_gives_in_spark(trino: Trino, vie
     assert expected.num_rows > 0
     assert read.column_names == expected.column_names
     assert differences(nearly(expected), nearly(read)) == []
+
+
+def test_what_was_known_at_an_instant_is_the_same_by_the_views_of_both_engines(
+    trino: Trino, filed: Lake, views: Lake
+) -> None:  # fmt: skip
+    of_2009 = f"concept = '{EPS}' AND period_end = DATE '2009-09-26' AND days > 300"
+
+    def known(day: str) -> list[float]:
+        question = as_known_at_sql("delta.views.silver_facts_known", f"TIMESTAMP '{day} 12:00:00'")
+        found: list[float] = trino.ask(f"SELECT value FROM ({question}) WHERE {of_2009}")["value"].to_pylist()
+        in_spark = as_known_at(filed, FACTS, datetime.fromisoformat(f"{day}T12:00:00+00:00")).where(of_2009)
+        assert [row["value"] for row in in_spark.collect()] == found
+        return found
+
+    assert [known(day) for day in ("2009-10-26", "2009-10-28", "2010-01-26")] == [[], [6.29], [9.08]]
+    for table in (FILINGS, FIGURES, OPINIONS, FUNDAMENTALS):
+        question = as_known_at_sql(f"delta.views.{view_name(table)}_known", "TIMESTAMP '2015-12-21 21:00:00'")
+        in_spark = as_known_at(views, table, datetime(2015, 12, 21, 21, tzinfo=UTC)).toArrow()
+        assert in_spark.num_rows > 0
+        assert differences(nearly(in_spark), nearly(trino.ask(question))) == []
 
 
 def nearly(rows: pa.Table) -> pa.Table:

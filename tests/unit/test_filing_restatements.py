@@ -2,76 +2,43 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import duckdb
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from lakehouse.filings.acceptance import settled
 from lakehouse.filings.companyfacts import facts_of
-from lakehouse.filings.datasets import data_set_of, filings_of_data_set
 from lakehouse.filings.shapes import FACT_KEY, FACTS
-from lakehouse.filings.submissions import filings_of
-from lakehouse.filings.versions import as_known_at, as_known_at_sql, versions_of
-
-AT = datetime(2026, 3, 5, tzinfo=UTC)
-Answers = dict[str, tuple[float, str]]  # by concept, unit, start and end: the value and the accession that states it
-
-RESTATED = {"0000320193": 425, "0001045810": 986, "0001652044": 245}
+from lakehouse.filings.versions import as_known_at, versions_of
+from lakehouse.views import as_known_at_sql
+from tests.restatements import (
+    AT,
+    RESTATED,
+    Answers,
+    newest_by_pandas,
+    real_documents,
+    real_filings,
+    restated_by_pandas,
+)
 
 
 @pytest.fixture(scope="module")
 def documents(shared_data: Path) -> dict[str, bytes]:
-    """The real companyfacts documents by CIK."""
-    folder = shared_data / "sec/companyfacts"
-    return {cik: gzip.decompress((folder / f"CIK{cik}.json.gz").read_bytes()) for cik in RESTATED}
+    return real_documents(shared_data)
 
 
 @pytest.fixture(scope="module")
 def filings(shared_data: Path) -> pa.Table:
-    """All that is here about filings: the lists of AAPL and NVDA, and the Data Set of 2010q2; GOOGL's list is not."""
-    folder = shared_data / "sec/submissions"
-    listed = [
-        filings_of(gzip.decompress((folder / f"CIK{cik}.json.gz").read_bytes()), cik=int(cik), fetched_at=AT).rows
-        for cik in ("0000320193", "0001045810")
-    ]
-    with (shared_data / "sec/fsds/2010q2.zip").open("rb") as archive:
-        quarter = data_set_of(archive, "2010q2.zip", fetched_at=AT)
-    return settled(pa.concat_tables([*listed, filings_of_data_set(quarter.submissions)]))
+    return real_filings(shared_data)
 
 
 @pytest.fixture(scope="module")
 def facts(documents: dict[str, bytes], filings: pa.Table) -> dict[str, pa.Table]:
     """Every version of every fact, by CIK."""
     return {cik: versions_of(facts_of(document, fetched_at=AT).rows, filings) for cik, document in documents.items()}
-
-
-def known_by_pandas(document: bytes, filings: pa.Table) -> pd.DataFrame:
-    """Every entry of a document with the instant its filing became known, in the order of versions."""
-    entries = [
-        {"concept": f"{taxonomy}:{tag}", "unit": unit, "start": "", **entry}
-        for taxonomy, concepts in json.loads(document)["facts"].items()
-        for tag, body in concepts.items()
-        for unit, entries in body["units"].items()
-        for entry in entries
-    ]
-    rows = pd.DataFrame(entries)
-    rows["key"] = rows["concept"] + "|" + rows["unit"] + "|" + rows["start"] + "|" + rows["end"]
-    known = filings.select(["accession", "known_from"]).to_pandas().set_index("accession")["known_from"]
-    day_after = pd.to_datetime(rows["filed"]) + pd.Timedelta(days=1)
-    rows["known"] = rows["accn"].map(known).fillna(day_after.dt.tz_localize("America/New_York").dt.tz_convert("UTC"))
-    return rows.sort_values(["known", "accn"])
-
-
-def newest_by_pandas(rows: pd.DataFrame, instant: pd.Timestamp) -> Answers:
-    newest = rows[rows["known"] <= instant].drop_duplicates("key", keep="last")
-    return dict(zip(newest["key"], zip(newest["val"].astype(float), newest["accn"], strict=True), strict=True))
 
 
 def with_oracle_key(facts: pa.Table) -> pa.Table:
@@ -90,8 +57,7 @@ def newest(facts: pa.Table, instant: datetime) -> Answers:
 def test_every_restated_fact_answers_rightly_at_each_of_its_known_instants(
     cik: str, documents: dict[str, bytes], filings: pa.Table, facts: dict[str, pa.Table]
 ) -> None:
-    oracle = known_by_pandas(documents[cik], filings)
-    oracle = oracle[oracle.groupby("key")["val"].transform("nunique") > 1]
+    oracle = restated_by_pandas(documents[cik], filings)
     keyed = with_oracle_key(facts[cik])
     restated = keyed.filter(pc.is_in(keyed["key"], pa.array(oracle["key"].unique())))
 

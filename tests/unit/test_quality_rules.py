@@ -10,7 +10,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
-from lakehouse.quality.rules import GIVEN, NOT_NAN, Rule, gate, rules_of
+from lakehouse.quality.rules import GIVEN, NOT_NAN, Rule, broken, gate, rules_of
 from lakehouse.tables import ALL_TABLES, Column, Layer, Table
 
 MOVES = Table(
@@ -77,9 +77,18 @@ MOVED = st.tuples(st.none() | st.just("a"), DOUBLES, DOUBLES, st.sampled_from([N
 def test_the_gate_agrees_with_plain_python_about_every_row(spark: SparkSession, moves: list[Move]) -> None:
     rows = spark.createDataFrame(moves, MOVES.schema).coalesce(1)
 
-    found = [row[0] for row in rows.select(gate(MOVES)).collect()]
+    found = rows.select(gate(MOVES), broken(MOVES)).collect()
 
-    assert found == [holds(move) for move in moves]
+    assert [row[0] for row in found] == [holds(move) for move in moves]
+    assert [row[1] == "" for row in found] == [holds(move) for move in moves]
+
+
+def test_the_rules_that_a_row_breaks_are_named_with_their_columns(spark: SparkSession) -> None:
+    rows = spark.createDataFrame([(None, math.nan, 1.0, "sideways"), ("a", 1.0, 2.0, None)], MOVES.schema)
+
+    told = [row[0] for row in rows.select(broken(MOVES)).collect()]
+
+    assert told == ["is_given (id); is_not_nan (low); range_is_ordered (low, high); kind_is_known (kind)", ""]
 
 
 @pytest.mark.parametrize("table", ALL_TABLES, ids=lambda table: table.full_name)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from lakehouse.reference.calendar import Row
 from lakehouse.reference.universe import UNIVERSE, universe_on
 from lakehouse.tables import ALL_TABLES
-from lakehouse.views import SPARK, TRINO, VIEWS, trino_views, view_name, view_sql
+from lakehouse.views import DUCKDB, SPARK, TRINO, VIEWS, trino_views, view_name, view_sql
 
 NAMES = {view_name(table): view_name(table) for table in ALL_TABLES} | {view.name: view.name for view in VIEWS}
 DAY = date(2026, 3, 2)
@@ -220,8 +220,8 @@ def test_the_universe_in_sql_is_that_of_the_function_on_every_day(listed: list[R
             assert [dict(zip(UNIVERSE, row, strict=True)) for row in found] == universe_on(rows, day)
 
 
-@pytest.mark.parametrize("engine", [SPARK, TRINO])
-def test_every_placeholder_has_a_value_in_both_engines(engine: dict[str, str]) -> None:
+@pytest.mark.parametrize("engine", [SPARK, TRINO, DUCKDB])
+def test_every_placeholder_has_a_value_in_every_engine(engine: dict[str, str]) -> None:
     for view in VIEWS:
         text = view_sql(view, {name: f"db.{name}" for name in NAMES}, engine)
 
