@@ -19,7 +19,7 @@ from tests.faults.harness import Job
 from tests.faults.oracle import Counts
 from tests.faults.pipeline import conservation_differences
 
-HEAP_MB, BACKLOG_MB, FILE_MB, BATCH_MB = 512, 768, 4, 16
+HEAP_MB, BACKLOG_MB, FILE_MB, BATCH_MB = 512, 600, 4, 16
 RECORD_BYTES, PRINTS = 700_000, 5
 
 
