@@ -16,10 +16,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from benchmarks.market import BAD_PRINT, CUT, EXCHANGE, Longs, Market, Slice, slices
+from lakehouse.arrow_frames import ARROW_TYPES
 from lakehouse.tables import Table
 from lakehouse.tables.bronze import MARKET_EVENTS
 from lakehouse.tables.silver import INSTRUMENTS, SESSIONS, TRADES
-from lakehouse.vendor import ARROW_TYPES
 
 CACHE = Path(".work/bench")
 ADDS = "adds.json"
@@ -28,7 +28,6 @@ SEQUENCE_DIGITS = 21
 CUT_AT = 120
 LINES_PER_FILE = 20_000  # DuckDB 1.5 loses the line across the end of a buffer (32 MB) when it may ignore errors
 MILLION = 1_000_000
-ARROW = ARROW_TYPES | {"boolean": pa.bool_()}
 TOP_CENTS = 50_000
 PRICE_TEXTS = pa.array([f"{cents / 100:.2f}".rstrip("0").rstrip(".") for cents in range(TOP_CENTS)] + ["-1", "null"])
 NEGATIVE, MISSING = TOP_CENTS, TOP_CENTS + 1
@@ -60,24 +59,24 @@ def line_files(market: Market) -> Path:
     return folder
 
 
-def arrow_schema(table: Table) -> pa.Schema:
-    """The declared columns as Arrow fields."""
-    return pa.schema([pa.field(column.name, ARROW[column.type], column.nullable) for column in table.columns])
+def strict_schema(table: Table) -> pa.Schema:
+    """The declared columns as Arrow fields, with what may not be NULL."""
+    return pa.schema([pa.field(column.name, ARROW_TYPES[column.type], column.nullable) for column in table.columns])
 
 
 def reference_rows(market: Market) -> list[tuple[Table, pa.Table]]:
     """What the market is judged against: its calendar and its listings."""
     sessions = {name: [row[name] for row in market.calendar] for name in SESSIONS.column_names}
     count = len(market.tickers)
-    listed: dict[str, Any] = {
+    listed: dict[str, Any] = {name: [None] * count for name in INSTRUMENTS.column_names} | {
         "instrument_id": [f"I-{ticker}" for ticker in market.tickers], "ticker": market.tickers,
-        "valid_from": [market.session_dates[0].replace(year=2000)] * count, "valid_to": [None] * count,
-        "exchange": [EXCHANGE] * count, "currency": ["USD"] * count, "cik": [None] * count, "name": [None] * count,
-        "delist_reason": [None] * count, "origin": ["benchmark"] * count, "sequence": [1] * count,
+        "valid_from": [market.session_dates[0].replace(year=2000)] * count,
+        "exchange": [EXCHANGE] * count, "currency": ["USD"] * count,
+        "origin": ["benchmark"] * count, "sequence": [1] * count,
     }  # fmt: skip
     return [
-        (SESSIONS, pa.table(sessions, arrow_schema(SESSIONS))),
-        (INSTRUMENTS, pa.table(listed, arrow_schema(INSTRUMENTS))),
+        (SESSIONS, pa.table(sessions, strict_schema(SESSIONS))),
+        (INSTRUMENTS, pa.table(listed, strict_schema(INSTRUMENTS))),
     ]
 
 
@@ -86,7 +85,7 @@ def _cached(market: Market, name: str, table: Table, build: Build, finish: Calla
     if not folder.exists():
         draft, done, adds = _draft(folder), 0, []
         for number, rows in enumerate(_in_order_of_arrival(market, build)):
-            finished, file = finish(rows, done).cast(arrow_schema(table)), draft / f"part-{number:05d}.parquet"
+            finished, file = finish(rows, done).cast(strict_schema(table)), draft / f"part-{number:05d}.parquet"
             pq.write_table(finished, file, store_decimal_as_integer=True)
             adds.append({"path": file.name, "size": file.stat().st_size, "stats": statistics_of(table, finished)})
             done += finished.num_rows

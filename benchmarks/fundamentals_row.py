@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from benchmarks.data import arrow_schema
+from benchmarks.data import strict_schema
 from benchmarks.harness import FAILED, Result, Run, Trial, begun, limit
 from benchmarks.hosts import HOUSE, Place
 from benchmarks.lakes import fresh_settings
@@ -135,7 +135,7 @@ def _name(number: int) -> str:
 def _trade(lake: Lake, companies: int, days: list[date]) -> None:
     """Daily bars of every company, of which only the close means something."""
     dice, count = np.random.default_rng(len(days)), companies * len(days)
-    schema = arrow_schema(BARS)
+    schema = strict_schema(BARS)
     names = pa.array([_name(number) for number in range(companies) for _ in days])
     dates = pa.array(days * companies, pa.date32())
     start = dates.cast(pa.timestamp("us", "UTC"))

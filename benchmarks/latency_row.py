@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 
 from benchmarks import hops
-from benchmarks.data import CACHE, arrow_schema
+from benchmarks.data import CACHE, strict_schema
 from benchmarks.harness import FAILED, Result, Run, Trial, begun, limit
 from benchmarks.hosts import HOUSE, Place
 from benchmarks.lakes import template
@@ -141,7 +141,7 @@ def prepare(place: Place, *, lake: str) -> dict[str, Any]:
         "closes_at": [_midnight(day + timedelta(days=1), zone) for day in days],
         "is_half_day": [False] * 3, "sequence": [2] * 3,
     }  # fmt: skip
-    sessions = place.spark.createDataFrame(pa.table(rows, arrow_schema(SESSIONS)))
+    sessions = place.spark.createDataFrame(pa.table(rows, strict_schema(SESSIONS)))
     Lake(place.spark, lake).append(SESSIONS, sessions)
     return {}
 

@@ -15,20 +15,20 @@ import pyarrow.compute as pc
 from pyarrow import csv
 from pyspark.sql import functions as F
 
-from lakehouse.arrow_frames import frame_of
+from lakehouse.arrow_frames import arrow_schema, frame_of
 from lakehouse.backfill import Wanted, day_of_file
 from lakehouse.errors import SettingsError
 from lakehouse.lake import Lake
 from lakehouse.reference.calendar import SESSION_CODES, Longs, SessionArrays, day_number, midnight_ms
 from lakehouse.tables.silver import QUOTES
-from lakehouse.vendor import ARROW_TYPES, MICROS, MICROS_PER_TICK, decimals, instants
+from lakehouse.vendor import MICROS, MICROS_PER_TICK, decimals, instants
 
 FEED = "lean"
 SIDES = ("bid_price", "bid_size", "ask_price", "ask_size")
 LINE = ("since_ms", *SIDES, "venue", "condition", "suspicious")
 DAY_MS = 86_400_000
 ORDER_BITS = 20
-SCHEMA = pa.schema([(column.name, ARROW_TYPES[column.type]) for column in QUOTES.columns])
+SCHEMA = arrow_schema(QUOTES)
 
 
 @dataclass(frozen=True)

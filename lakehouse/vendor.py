@@ -19,7 +19,7 @@ from pyarrow import csv
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from lakehouse.arrow_frames import frame_of
+from lakehouse.arrow_frames import arrow_schema, frame_of
 from lakehouse.errors import SettingsError
 from lakehouse.gold_bars import SAME_BAR, bounds_of
 from lakehouse.lake import Lake
@@ -43,17 +43,11 @@ MICROS_PER_TICK = 100  # Lean's prices are ten-thousandths of a dollar, ours mil
 MICROS = 1_000_000
 MINUTE_MS = 60_000
 FOREVER = 1 << 30
-ARROW_TYPES = {
-    "string": pa.string(), "binary": pa.binary(), "int": pa.int32(), "bigint": pa.int64(), "double": pa.float64(),
-    "date": pa.date32(),
-    "timestamp": pa.timestamp("us", "UTC"), "decimal(18,6)": pa.decimal128(18, 6),
-    "decimal(18,9)": pa.decimal128(18, 9), "decimal(28,6)": pa.decimal128(28, 6),
-}  # fmt: skip
 DIFFERS = " OR ".join(
     f"NOT (old.{name} <=> new.{name})" for name in BARS.column_names if name not in (*BARS.key, "updated_at")
 )
 Effects = dict[str, Counter[str]]  # by interval, how many bars were added, changed, unchanged, or are built
-BARS_SCHEMA = pa.schema([(column.name, ARROW_TYPES[column.type]) for column in BARS.columns])
+BARS_SCHEMA = arrow_schema(BARS)
 
 
 @dataclass(frozen=True)

@@ -16,14 +16,13 @@ import pyarrow as pa
 from pyspark.sql import Observation
 from pyspark.sql import functions as F
 
-from lakehouse.arrow_frames import frame_of
+from lakehouse.arrow_frames import arrow_schema, frame_of
 from lakehouse.errors import DocumentError
 from lakehouse.filings.documents import FILING_DOCUMENT, accession_of, signed
 from lakehouse.filings.sections import Section, filing_sections
 from lakehouse.lake import Lake
 from lakehouse.tables.bronze import DOCUMENTS_OF_FILINGS
 from lakehouse.tables.filings import FILING_TEXTS, FILINGS
-from lakehouse.vendor import ARROW_TYPES
 from lakehouse.workers import in_arrow
 
 READER = 1  # raised where the same document gives other sections than before
@@ -34,7 +33,7 @@ Key = tuple[int, str]  # filer and accession
 Row = dict[str, Any]
 FROM_FILING = ("form", "filed_date", "known_from", "known_basis")
 STAMP = (*FROM_FILING, "fetched_at", "content_hash", "reader")
-TEXTS = pa.schema([(column.name, ARROW_TYPES[column.type]) for column in FILING_TEXTS.columns])
+TEXTS = arrow_schema(FILING_TEXTS)
 TODO = pa.schema([*(TEXTS.field(name) for name in ("cik", "accession", *STAMP)), ("body_hash", pa.string())])
 
 

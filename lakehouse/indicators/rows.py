@@ -11,26 +11,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lakehouse.arrow_frames import arrow_schema
 from lakehouse.indicators.compute import NO_SPLITS, Indicators, indicators_of
 from lakehouse.indicators.parameters import IndicatorsFile, ParameterSet
 from lakehouse.indicators.series import Mask, Series, Splits, series_of
 from lakehouse.indicators.signals import Signal, signals_of
 from lakehouse.indicators.warmth import needed_bars
 from lakehouse.reference.calendar import day_number
-from lakehouse.tables import Table
 from lakehouse.tables.gold import INDICATORS, SIGNALS
-from lakehouse.vendor import ARROW_TYPES
 
 BAR_COLUMNS = (
     "instrument_id", "interval", "bar_start", "bar_end", "session_date", "session", "symbol", "high", "low", "close",
     "volume", "notional", "vwap_volume", "trades", "source",
 )  # fmt: skip
 ABOUT_BAR = ("instrument_id", "interval", "bar_start", "bar_end", "session_date", "session", "symbol")
-
-
-def arrow_schema(table: Table) -> pa.Schema:
-    """The declared columns as Arrow has them."""
-    return pa.schema([(column.name, ARROW_TYPES[column.type]) for column in table.columns])
 
 
 INDICATORS_SCHEMA, SIGNALS_SCHEMA = arrow_schema(INDICATORS), arrow_schema(SIGNALS)

@@ -13,6 +13,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from lakehouse.arrow_frames import ARROW_TYPES
 from lakehouse.errors import DocumentError
 from lakehouse.filings.documents import COMPANY_TICKERS, SUBMISSIONS
 from lakehouse.filings.submissions import company_of
@@ -24,7 +25,6 @@ from lakehouse.reference.universe import plain
 from lakehouse.tables.bronze import DOCUMENTS_OF_FILINGS, DOCUMENTS_OF_REFERENCE
 from lakehouse.tables.filings import FILINGS
 from lakehouse.tables.silver import INSTRUMENTS
-from lakehouse.vendor import ARROW_TYPES
 from lakehouse.workers import in_arrow
 
 TASKS, HASH_DIGITS = 8, 12

@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from lakehouse.arrow_frames import arrow_schema
 from lakehouse.filings.documents import (
     COMPANY_FACTS,
     DATA_SET,
@@ -26,7 +27,6 @@ from lakehouse.tables.bronze import (
     DOCUMENTS_OF_REFERENCE,
     REFUSED_DOCUMENTS,
 )
-from lakehouse.vendor import ARROW_TYPES
 from streaming.collectors import finnhub, sec
 from streaming.collectors.promises import MENTIONS, Broken
 from streaming.collectors.request import Answer, Known, Place, Request, Version
@@ -74,11 +74,6 @@ class Document:
     def table(self) -> Table:
         """Where it belongs."""
         return REFUSED_DOCUMENTS if self.broken else TABLE_OF[self.request.kind]
-
-
-def arrow_schema(table: Table) -> pa.Schema:
-    """The columns of a table as Arrow has them."""
-    return pa.schema([(column.name, ARROW_TYPES[column.type]) for column in table.columns])
 
 
 def rows_of(table: Table, documents: Iterable[Document]) -> pa.Table:

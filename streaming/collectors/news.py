@@ -9,8 +9,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from lakehouse.arrow_frames import arrow_schema
 from lakehouse.tables.silver import NEWS
-from streaming.collectors.documents import arrow_schema
 from streaming.collectors.finnhub import COMPANY_NEWS, SOURCE
 from streaming.collectors.latest import latest
 from streaming.collectors.values import Read, instant_of, is_whole, text_of

@@ -17,10 +17,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from lakehouse.arrow_frames import arrow_schema
 from lakehouse.reference.calendar import exchange_zone, midnight_ms
 from lakehouse.tables.silver import OPINIONS
 from streaming.collectors import finnhub
-from streaming.collectors.documents import arrow_schema
 from streaming.collectors.grades import score_of
 from streaming.collectors.latest import latest
 from streaming.collectors.promises import MENTIONS

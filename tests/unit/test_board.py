@@ -15,23 +15,22 @@ from hypothesis import strategies as st
 
 from jobs import watch
 from jobs.cli import OK
+from lakehouse.arrow_frames import ARROW_TYPES
 from lakehouse.errors import TableError
 from lakehouse.tables import Table
 from lakehouse.tables.gold import BARS
 from lakehouse.tables.silver import CORPORATE_ACTIONS
-from lakehouse.vendor import ARROW_TYPES
 from serving.board import SPARK_LINE, read_board, sparkline
 
 DAY, BEFORE = date(2014, 6, 9), date(2014, 6, 6)
 OPENS = datetime(2014, 6, 9, 13, 30, tzinfo=UTC)
-TYPES = ARROW_TYPES | {"decimal(18,9)": pa.decimal128(18, 9), "boolean": pa.bool_(), "int": pa.int32()}
 ZEROS = {"string": "", "bigint": 0, "int": 0, "boolean": False, "double": 0.0, "date": DAY, "timestamp": OPENS}
 
 
 def write(root: Path, table: Table, rows: list[dict[str, Any]]) -> None:
     """Rows of a table, columns not given at nothing."""
     nothing = {column.name: None if column.nullable else ZEROS.get(column.type, Decimal(0)) for column in table.columns}
-    schema = pa.schema([(column.name, TYPES[column.type]) for column in table.columns])
+    schema = pa.schema([(column.name, ARROW_TYPES[column.type]) for column in table.columns])
     filled = [nothing | row for row in rows]
     write_deltalake(f"{root}/{table.layer.value}/{table.name}", pa.Table.from_pylist(filled, schema), mode="append")
 

@@ -16,9 +16,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lakehouse.arrow_frames import arrow_schema
 from lakehouse.tables.bronze import DOCUMENTS, DOCUMENTS_OF_FACTS, DOCUMENTS_OF_FILINGS, REFUSED_DOCUMENTS
 from streaming.collectors import finnhub, sec
-from streaming.collectors.documents import STATE, TABLE_OF, Document, arrow_schema, known_from, rows_of, tables_of
+from streaming.collectors.documents import STATE, TABLE_OF, Document, known_from, rows_of, tables_of
 from streaming.collectors.promises import _PROMISES, MENTIONS, broken
 from streaming.collectors.request import Answer, Known, Request, Version
 from tests.documents_double import INDEX, unpacked
