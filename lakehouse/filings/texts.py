@@ -34,7 +34,7 @@ Row = dict[str, Any]
 FROM_FILING = ("form", "filed_date", "known_from", "known_basis")
 STAMP = (*FROM_FILING, "fetched_at", "content_hash", "reader")
 TEXTS = arrow_schema(FILING_TEXTS)
-TODO = pa.schema([*(TEXTS.field(name) for name in ("cik", "accession", *STAMP)), ("body_hash", pa.string())])
+UNREAD = pa.schema([*(TEXTS.field(name) for name in ("cik", "accession", *STAMP)), ("body_hash", pa.string())])
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def _build(lake: Lake, todo: Sequence[Row]) -> int:
         & F.col("content_hash").isin(hashes)
     )  # fmt: skip
     bodies = fetched.groupBy(F.col("content_hash").alias("body_hash")).agg(F.any_value("body").alias("body"))
-    wanted = frame_of(lake.spark, pa.Table.from_pylist(list(todo), TODO))
+    wanted = frame_of(lake.spark, pa.Table.from_pylist(list(todo), UNREAD))
     whole = wanted.join(bodies, "body_hash").repartition(TASKS)
     rows = in_arrow(whole, read_texts, FILING_TEXTS.schema)
     seen = Observation("texts")
