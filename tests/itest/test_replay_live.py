@@ -37,7 +37,7 @@ version: 1
 users: [{name: me, channels: [{kind: terminal}]}]
 rules:
   - {name: jump, kind: price_jump, scope: {symbols: [A, B, C, D]}, percent: 2, seconds: 3, cool_down_seconds: 1}
-  - {name: loss, kind: position_loss, scope: {portfolios: [mine]}, percent: 2, rearm_percent: 1}
+  - {name: loss, kind: position_loss, scope: {portfolios: [mine]}, percent: 2, interval: 1s, cool_down_seconds: 3600}
 """
 PORTFOLIOS = """\
 version: 1
@@ -158,7 +158,7 @@ def test_a_session_replayed_at_the_markets_pace_brings_the_same_alerts(
         live = an_exchange(spark, empty_lake, tmp_path / "live", address)
         with live.following():
             jumps = feed(local_client(address), live.stream, SYMBOLS, rate=RATE, seconds=SECONDS)
-            told = live.wait_for(len(jumps) + 1)  # the loss is told when its minute is over
+            told = live.wait_for(len(jumps) + 1)
         assert {(text.split()[0], round(at.timestamp() * 1000)) for _, rule, at, text in told if rule == "jump"} == set(
             jumps
         )
