@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from benchmarks.data import strict_schema
 from benchmarks.harness import FAILED, Result, Run, Trial, begun, limit
@@ -41,6 +42,7 @@ NOTE = (
 WHOLE_SECONDS, DAY_SECONDS = 300.0, 30.0
 EXCHANGE, LAST, NOW = "XNYS", date(2025, 12, 31), datetime(2026, 1, 5, tzinfo=UTC)
 FIRST_CIK = 9_000_001
+DAY_US = 86_400_000_000
 
 
 def trial(*, companies: int, years: int) -> Trial:
@@ -139,10 +141,11 @@ def _trade(lake: Lake, companies: int, days: list[date]) -> None:
     names = pa.array([_name(number) for number in range(companies) for _ in days])
     dates = pa.array(days * companies, pa.date32())
     start = dates.cast(pa.timestamp("us", "UTC"))
+    end = pc.add(start, pa.scalar(DAY_US, pa.duration("us")))
     close = pa.array(np.round(50 + dice.random(count) * 100, 2)).cast(schema.field("close").type)
     given: dict[str, Any] = {
-        "instrument_id": names, "symbol": names, "session_date": dates, "bar_start": start, "bar_end": start,
-        "final_at": start, "updated_at": start, "close": close,
+        "instrument_id": names, "symbol": names, "session_date": dates, "bar_start": start, "bar_end": end,
+        "final_at": end, "updated_at": end, "close": close,
     }  # fmt: skip
     same = {"interval": "1d", "session": "regular", "source": "vendor"}
     columns = [
