@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -162,8 +162,3 @@ _FOREIGN = _items(
 ITEMS_OF: Mapping[str, tuple[Item, ...]] = {
     "10-K": _ANNUAL, "10-Q": _QUARTERLY, "8-K": _CURRENT, "20-F": _FOREIGN,
 }  # fmt: skip
-
-
-def numbers_of(items: Iterable[Item]) -> frozenset[str]:
-    """The numbers that occur."""
-    return frozenset(item.number for item in items)
