@@ -52,7 +52,8 @@ def filers(warehouse: str, symbol: str, day: date) -> list[int]:
     if not rows:
         raise TableError(
             f"silver.instruments: expected a filer that carried the ticker {symbol} on {day}, found none. Nothing was "
-            f"changed. Check the ticker and the day; a `cik` comes from the watchlist, with `tickhouse load-reference`."
+            f"changed. Check the ticker and the day. `tickhouse load-reference` takes a `cik` from the watchlist, and "
+            f"from what `tickhouse collect-filings` fetched."
         )
     return [row["cik"] for row in rows]
 
